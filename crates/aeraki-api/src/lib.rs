@@ -1,0 +1,31 @@
+//! Wire and JSON types: what Aeraki reads from Istio and Kubernetes and what it writes for Envoy.
+//!
+//! One Rust type per message serves both protobuf bytes (MCP) and JSON (Kubernetes objects, patch
+//! values). Everything is data: nothing here decides, reads files, or knows a protocol's rules.
+//!
+//! - [`networking`], [`mcp`]: Istio's API, complete, in camelCase JSON.
+//! - [`envoy`]: the filter and cluster configurations that we emit, in snake_case JSON.
+//! - [`kubernetes`]: the few fields that we read of core objects.
+//! - [`Cr`]: the envelope of a custom resource, [`IstioKind`] what its API is called.
+
+mod duration;
+mod json_struct;
+mod nulls;
+mod object;
+mod proto;
+mod timestamp;
+mod typed_config;
+
+pub mod envoy;
+pub mod kubernetes;
+pub mod mcp;
+pub mod networking;
+
+pub use prost;
+
+pub use duration::{Duration, ParseDurationError};
+pub use json_struct::JsonStruct;
+pub use nulls::strip_nulls;
+pub use object::{Cr, IstioKind, ObjectMeta};
+pub use timestamp::{ParseTimestampError, Timestamp};
+pub use typed_config::typed_config;

@@ -1,0 +1,172 @@
+//! Who owns what is shared: a listener, a host and port, a port number, an inbound chain.
+//!
+//! Istio builds one listener per address and port and gives it to the oldest service. Whoever patches it must know the
+//! owner, so every service of the mesh stakes its claims here, ours or not. The answer depends on the set of claims
+//! alone, never on the order in which they came.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use aeraki_api::Timestamp;
+
+use crate::host::Host;
+use crate::object::ObjectKey;
+use crate::visibility::Visibility;
+
+/// Something that only one service can own among those that see each other.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum ClaimKey {
+    /// An outbound listener by its name.
+    Listener(String),
+    /// A host and port, and so Istio's cluster of that name.
+    HostPort(Host, u32),
+    /// A port number, for listeners that can be matched by it alone.
+    Port(u32),
+    /// The inbound chain of a target port on the workloads of a selector.
+    Inbound {
+        /// The namespace of the workloads.
+        namespace: Arc<str>,
+        /// Their labels.
+        selector: BTreeMap<String, String>,
+        /// The port they listen on.
+        target_port: u32,
+    },
+}
+
+/// A claimant, ordered as Istio orders services: the oldest first, one without a time before all; then by host,
+/// namespace and name. The hosts of one object keep their order.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Claimant {
+    pub(crate) created: Option<Timestamp>,
+    pub(crate) first_host: Host,
+    pub(crate) object: ObjectKey,
+    pub(crate) host_index: usize,
+    pub(crate) port: u32,
+}
+
+/// What a claimant says of itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Claim {
+    pub(crate) key: ClaimKey,
+    pub(crate) claimant: Claimant,
+    /// Whether losing or gaining it changes an output of ours.
+    pub(crate) ours: bool,
+}
+
+/// All claims.
+#[derive(Default, Debug)]
+pub(crate) struct Claims {
+    by_key: HashMap<ClaimKey, Claimants>,
+}
+
+#[derive(Default, Debug)]
+struct Claimants {
+    everywhere: BTreeSet<Arc<Claimant>>,
+    /// Those that not everybody sees, under each namespace that sees them.
+    by_namespace: BTreeMap<Arc<str>, BTreeSet<Arc<Claimant>>>,
+    ours: BTreeSet<Arc<Claimant>>,
+}
+
+impl Claims {
+    /// Adds a claim.
+    pub(crate) fn stake(&mut self, claim: Claim, visibility: &Visibility) {
+        let claimants = self.by_key.entry(claim.key).or_default();
+        let claimant = Arc::new(claim.claimant);
+        if claim.ours {
+            claimants.ours.insert(Arc::clone(&claimant));
+        }
+        match visibility {
+            Visibility::Everywhere => {
+                claimants.everywhere.insert(claimant);
+            }
+            Visibility::Namespaces(namespaces) => {
+                for namespace in namespaces {
+                    let seen = claimants.by_namespace.entry(Arc::clone(namespace)).or_default();
+                    seen.insert(Arc::clone(&claimant));
+                }
+            }
+        }
+    }
+
+    /// Takes a claim back.
+    pub(crate) fn release(&mut self, claim: &Claim, visibility: &Visibility) {
+        let Some(claimants) = self.by_key.get_mut(&claim.key) else { return };
+        claimants.ours.remove(&claim.claimant);
+        match visibility {
+            Visibility::Everywhere => {
+                claimants.everywhere.remove(&claim.claimant);
+            }
+            Visibility::Namespaces(namespaces) => {
+                for namespace in namespaces {
+                    if let Some(seen) = claimants.by_namespace.get_mut(namespace) {
+                        seen.remove(&claim.claimant);
+                    }
+                }
+                claimants.by_namespace.retain(|_, seen| !seen.is_empty());
+            }
+        }
+        if claimants.everywhere.is_empty() && claimants.by_namespace.is_empty() {
+            self.by_key.remove(&claim.key);
+        }
+    }
+
+    /// The owner that stands before `claimant` where `visibility` reaches: the oldest one that is older.
+    pub(crate) fn owner_before<'a>(
+        &'a self,
+        key: &ClaimKey,
+        claimant: &Claimant,
+        visibility: &'a Visibility,
+    ) -> Option<&'a Claimant> {
+        let claimants = self.by_key.get(key)?;
+        let oldest = claimants.oldest(visibility)?;
+        (oldest < claimant).then_some(oldest)
+    }
+
+    /// Whether nobody else claims it where `visibility` reaches.
+    pub(crate) fn is_sole(
+        &self,
+        key: &ClaimKey,
+        claimant: &Claimant,
+        visibility: &Visibility,
+    ) -> bool {
+        let Some(claimants) = self.by_key.get(key) else { return true };
+        let others = |set: &BTreeSet<Arc<Claimant>>| set.iter().any(|one| **one != *claimant);
+        let mut reached = claimants.reached(visibility);
+        !reached.any(others)
+    }
+
+    /// Our claimants whose standing a change of `claim` can alter: all others, or for what is owned by age the younger.
+    pub(crate) fn affected(&self, claim: &Claim) -> impl Iterator<Item = &ObjectKey> {
+        let from = match claim.key {
+            ClaimKey::Port(_) => Bound::Unbounded,
+            _ => Bound::Excluded(&claim.claimant),
+        };
+        let claimants = self.by_key.get(&claim.key);
+        claimants
+            .into_iter()
+            .flat_map(move |found| found.ours.range::<Claimant, _>((from, Bound::Unbounded)))
+            .map(|claimant| &claimant.object)
+    }
+}
+
+impl Claimants {
+    /// The sets of claimants that share an observer with `visibility`. Each is ordered by age.
+    fn reached<'a>(
+        &'a self,
+        visibility: &'a Visibility,
+    ) -> Box<dyn Iterator<Item = &'a BTreeSet<Arc<Claimant>>> + 'a> {
+        let everywhere = std::iter::once(&self.everywhere);
+        match visibility {
+            Visibility::Everywhere => Box::new(everywhere.chain(self.by_namespace.values())),
+            Visibility::Namespaces(none) if none.is_empty() => Box::new(std::iter::empty()),
+            Visibility::Namespaces(namespaces) => Box::new(
+                everywhere.chain(namespaces.iter().filter_map(|name| self.by_namespace.get(name))),
+            ),
+        }
+    }
+
+    fn oldest<'a>(&'a self, visibility: &'a Visibility) -> Option<&'a Claimant> {
+        self.reached(visibility).filter_map(BTreeSet::first).min().map(|oldest| &**oldest)
+    }
+}

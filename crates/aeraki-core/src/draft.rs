@@ -1,0 +1,86 @@
+//! What a generator hands back: a filter or a cluster patch without a name, a namespace or a listener.
+//!
+//! Core alone decides those, and how many EnvoyFilters a draft becomes.
+
+use serde_json::Value;
+
+/// Which side of the call the filter stands on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Direction {
+    /// The client's sidecar.
+    Outbound,
+    /// The server's sidecar.
+    Inbound,
+}
+
+/// Where the filter goes, relative to Istio's `envoy.filters.network.tcp_proxy`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Placement {
+    /// Instead of it: for filters that end the chain (Envoy refuses two of those).
+    Replace,
+    /// Before it: for filters that only look on.
+    InsertBefore,
+}
+
+/// One network filter, placed.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NetworkFilter {
+    /// Where it goes.
+    pub placement: Placement,
+    /// Its name, such as `envoy.filters.network.dubbo_proxy`.
+    pub name: &'static str,
+    /// Its configuration as JSON in Envoy's snake_case, with `@type`.
+    pub typed_config: Value,
+}
+
+/// A change of one Envoy cluster.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ClusterPatch {
+    /// The cluster's name.
+    pub cluster: String,
+    /// What is done to it.
+    pub change: ClusterChange,
+}
+
+/// How a cluster is changed. Istio's patch semantics: `reference` in docs/istio-patches.md.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ClusterChange {
+    /// MERGE onto Istio's cluster: TLS and endpoints survive; repeated fields are appended.
+    Merge(Value),
+    /// MERGE_AND_REPLACE_LIST onto Istio's cluster: as MERGE, but repeated fields are replaced.
+    MergeReplacingLists(Value),
+    /// REMOVE Istio's cluster and ADD this one in its stead, in one object. TLS is lost.
+    Replace(Value),
+}
+
+/// One generated piece of configuration.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FilterDraft {
+    pub(crate) direction: Direction,
+    pub(crate) filter: Option<NetworkFilter>,
+    pub(crate) clusters: Vec<ClusterPatch>,
+    pub(crate) confidential: bool,
+}
+
+impl FilterDraft {
+    /// A network filter.
+    #[must_use]
+    pub fn network(direction: Direction, filter: NetworkFilter) -> Self {
+        Self { direction, filter: Some(filter), clusters: Vec::new(), confidential: false }
+    }
+
+    /// Adds changes of clusters. They stand in exactly one EnvoyFilter per scope, however many addresses the service
+    /// has: two ADDs of one cluster make Envoy refuse every cluster.
+    #[must_use]
+    pub fn with_clusters(mut self, clusters: impl IntoIterator<Item = ClusterPatch>) -> Self {
+        self.clusters.extend(clusters);
+        self
+    }
+
+    /// Marks a draft that holds a credential in clear text: core never writes it to the root namespace.
+    #[must_use]
+    pub fn confidential(mut self) -> Self {
+        self.confidential = true;
+        self
+    }
+}

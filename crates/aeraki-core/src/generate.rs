@@ -1,0 +1,387 @@
+//! One service object → its EnvoyFilters and diagnostics. Pure: the same world gives the same output.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::assemble::{Assembly, Filter};
+use crate::claims::Claimant;
+use crate::diagnostic::{Diagnostic, Severity, catalogue};
+use crate::draft::{Direction, FilterDraft, Placement};
+use crate::generator::{Findings, GenerateError, Inbound, Interest, ServiceContext};
+use crate::listener;
+use crate::loadable;
+use crate::near_miss;
+use crate::object::{Object, ObjectKey};
+use crate::port_name::PortName;
+use crate::registry::{Decision, Registration};
+use crate::scope::{self, Audience, Target};
+use crate::service::{Port, Selector, Service, TargetPort, WORKLOAD_SELECTOR};
+use crate::world::{self, World};
+
+/// What one service object comes to.
+#[derive(Default, Debug)]
+pub(crate) struct Output {
+    pub(crate) filters: Vec<Filter>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) interests: BTreeSet<Interest>,
+    /// Something failed: the filters are not all, and what was there before must stay.
+    pub(crate) failed: bool,
+}
+
+/// Generates for every service of an object, and every port of each.
+pub(crate) fn generate(world: &World, key: &ObjectKey) -> Output {
+    let mut output = Output::default();
+    let services = world.services_of(key);
+    check_hosts(world, key, &mut output);
+    for (index, service) in services.iter().enumerate() {
+        output.interests.insert(Interest::Host(service.host().clone()));
+        for port in service.ports() {
+            match world.decide(port) {
+                Decision::Ours(registration) => {
+                    let claimant = world::claimant(services, index, port);
+                    let task = PortTask { world, registration, service, port, claimant };
+                    task.run(&mut output);
+                }
+                other => explain(world, service, port, &other, &mut output.diagnostics),
+            }
+        }
+    }
+    output.diagnostics.sort();
+    output.diagnostics.dedup();
+    output
+}
+
+/// Hosts that no Envoy name could be made of are left out when services are read; here they are reported.
+fn check_hosts(world: &World, key: &ObjectKey, output: &mut Output) {
+    let Some(crate::object::Body::ServiceEntry { spec, .. }) =
+        world.object(key).map(|object| &object.body)
+    else {
+        return;
+    };
+    if spec.hosts.is_empty() {
+        let diagnostic = Diagnostic::new(&catalogue::REFUSED_OBJECT, key, "it has no hosts");
+        output.diagnostics.push(diagnostic.at("spec.hosts"));
+    }
+    for (i, host) in spec.hosts.iter().enumerate() {
+        if crate::host::has_forbidden_characters(host) {
+            let sentence = format!("the host {host:?} has characters that no host may have");
+            let diagnostic = Diagnostic::new(&catalogue::FORBIDDEN_CHARACTER, key, sentence);
+            output.diagnostics.push(diagnostic.at(format!("spec.hosts[{i}]")));
+        }
+    }
+}
+
+/// Why a port with a name like ours gets no filter.
+fn explain(
+    world: &World,
+    service: &Service,
+    port: &Port,
+    decision: &Decision,
+    report: &mut Vec<Diagnostic>,
+) {
+    let name = port.name();
+    let object = service.object();
+    let at = format!("{}.name", port.field());
+    match decision {
+        Decision::Ours(_) | Decision::NotOurs => {}
+        Decision::Unknown => report.push(unknown_protocol(world, object, name).at(at)),
+        Decision::NotTcp(registration) => {
+            let protocol = registration.protocol();
+            let sentence = format!(
+                "port `{name}` asks for {protocol}, but to Istio its traffic is not plain TCP"
+            );
+            let diagnostic = Diagnostic::new(&catalogue::NOT_TCP, object, sentence);
+            report.push(diagnostic.at(format!("{}.protocol", port.field())));
+        }
+        Decision::Disabled(registration) => {
+            let protocol = registration.protocol();
+            let sentence = format!("port `{name}` stays plain TCP: {protocol} is switched off");
+            let help = format!("switch it on with `--enable-protocol {protocol}`");
+            let diagnostic = Diagnostic::new(&catalogue::DISABLED_PROTOCOL, object, sentence);
+            report.push(diagnostic.at(at).help(help));
+        }
+    }
+}
+
+fn unknown_protocol(world: &World, object: &ObjectKey, name: &str) -> Diagnostic {
+    let PortName::Token { token, span } = PortName::parse(name) else {
+        return Diagnostic::new(&catalogue::UNKNOWN_PROTOCOL, object, "no protocol");
+    };
+    let tokens: Vec<&str> = world.registry().tokens().collect();
+    let sentence = format!("port name `{name}` names no protocol that Aeraki knows");
+    let diagnostic = Diagnostic::new(&catalogue::UNKNOWN_PROTOCOL, object, sentence);
+    let known = tokens.join(", ");
+    match near_miss::closest(token, tokens.iter().copied()) {
+        Some(near) => {
+            let mut corrected = name.to_owned();
+            corrected.replace_range(span, near);
+            diagnostic.help(format!("did you mean `{corrected}`? known: {known}"))
+        }
+        None => diagnostic.severity(Severity::Info).help(format!("known: {known}")),
+    }
+}
+
+/// The work on one port.
+struct PortTask<'a> {
+    world: &'a World,
+    registration: &'static Registration,
+    service: &'a Service,
+    port: &'a Port,
+    claimant: Claimant,
+}
+
+impl PortTask<'_> {
+    fn run(&self, output: &mut Output) {
+        if !(1..=65535).contains(&self.port.number()) {
+            let sentence = format!("{} is no port number", self.port.number());
+            let diagnostic =
+                Diagnostic::new(&catalogue::REFUSED_OBJECT, self.service.object(), sentence);
+            let field = format!("{}.number", self.port.field());
+            output.diagnostics.push(diagnostic.at(field));
+            return;
+        }
+        if self.registration.is_gated() {
+            self.report_gate(&mut output.diagnostics);
+        }
+        let inbound = self.inbound(&mut output.diagnostics);
+        let audiences = self.audiences(&mut output.diagnostics);
+        self.run_outbound(&audiences, inbound.as_ref(), output);
+    }
+
+    /// Generates once per audience; the inbound side is the same for all, and made with the first.
+    fn run_outbound(
+        &self,
+        audiences: &[Audience<'_>],
+        inbound: Option<&InboundSide<'_>>,
+        output: &mut Output,
+    ) {
+        let mut report = Vec::new();
+        let listeners =
+            listener::outbound(self.world, self.service, self.port, &self.claimant, &mut report);
+        if !audiences.is_empty() {
+            output.diagnostics.append(&mut report);
+        }
+        let nobody = [Audience { rule: None, targets: Vec::new() }];
+        let audiences = if audiences.is_empty() { &nobody[..] } else { audiences };
+        for (index, audience) in audiences.iter().enumerate() {
+            let wanted = if index == 0 { inbound } else { None };
+            let Some(drafts) = self.drafts(audience.rule, inbound, output) else { continue };
+            let sources: Vec<&Object> = audience.rule.into_iter().collect();
+            let assembly = self.assembly(&sources);
+            if let Some(side) = wanted {
+                let made = drafts.iter().filter(|draft| draft.direction == Direction::Inbound);
+                let inbound = made.filter_map(|draft| self.inbound_filter(side, draft));
+                output.filters.extend(inbound);
+            }
+            let outbound: Vec<&FilterDraft> =
+                drafts.iter().filter(|draft| draft.direction == Direction::Outbound).collect();
+            let targets = self.confine(&outbound, &audience.targets, &mut output.diagnostics);
+            output.filters.extend(assembly.outbound(&outbound, &listeners, &targets));
+        }
+    }
+
+    fn inbound_filter(&self, side: &InboundSide<'_>, draft: &FilterDraft) -> Option<Filter> {
+        let placement = draft.filter.as_ref()?.placement;
+        // The same filter twice before tcp_proxy would stand there twice; instead of it, the second has no effect.
+        if side.shared && placement == Placement::InsertBefore {
+            return None;
+        }
+        self.assembly(&[]).inbound(draft, side.inbound.target_port(), side.selector)
+    }
+
+    fn assembly<'s>(&'s self, sources: &'s [&'s Object]) -> Assembly<'s> {
+        Assembly {
+            settings: self.world.settings(),
+            registration: self.registration,
+            service: self.service,
+            port: self.port,
+            sources,
+        }
+    }
+
+    /// Runs the generator, and turns whatever goes wrong into a diagnostic. `None`: it failed.
+    fn drafts(
+        &self,
+        rule: Option<&Object>,
+        inbound: Option<&InboundSide<'_>>,
+        output: &mut Output,
+    ) -> Option<Vec<FilterDraft>> {
+        let inbound = inbound.map(|side| side.inbound.clone());
+        let ctx = ServiceContext::new(
+            self.world,
+            self.registration,
+            self.service,
+            self.port,
+            rule,
+            inbound,
+        );
+        let result = catch_unwind(AssertUnwindSafe(|| self.registration.generator().generate(&ctx)));
+        let Findings { diagnostics, interests } = ctx.into_findings();
+        output.diagnostics.extend(diagnostics);
+        output.interests.extend(interests);
+        match result {
+            Ok(Ok(drafts)) => self.loadable(drafts, output),
+            Ok(Err(error)) => {
+                output.failed = true;
+                output.diagnostics.push(self.failure(error));
+                None
+            }
+            Err(_) => {
+                output.failed = true;
+                let sentence = format!("the {} generator panicked", self.registration.protocol());
+                output.diagnostics.push(self.about(&catalogue::GENERATOR_PANICKED, sentence));
+                None
+            }
+        }
+    }
+
+    fn loadable(&self, drafts: Vec<FilterDraft>, output: &mut Output) -> Option<Vec<FilterDraft>> {
+        let reason = drafts.iter().find_map(|draft| loadable::rejection(draft, self.registration));
+        let Some(reason) = reason else { return Some(drafts) };
+        output.failed = true;
+        output.diagnostics.push(self.about(&catalogue::WOULD_BE_REJECTED, reason));
+        None
+    }
+
+    fn failure(&self, error: GenerateError) -> Diagnostic {
+        match error {
+            GenerateError::InvalidInput { object, field, reason } => {
+                let object = object.as_ref().unwrap_or(self.service.object());
+                Diagnostic::new(&catalogue::GENERATION_FAILED, object, reason).at(field)
+            }
+            GenerateError::MissingInput { .. }
+            | GenerateError::Encode(_)
+            | GenerateError::Other(_) => {
+                self.about(&catalogue::GENERATION_FAILED, error.to_string())
+            }
+        }
+    }
+
+    fn about(
+        &self,
+        code: &'static crate::diagnostic::Code,
+        sentence: impl Into<String>,
+    ) -> Diagnostic {
+        Diagnostic::new(code, self.service.object(), sentence).at(self.port.field())
+    }
+
+    fn report_gate(&self, report: &mut Vec<Diagnostic>) {
+        let protocol = self.registration.protocol().name();
+        let gate = self.world.settings().proxy_metadata_of(protocol);
+        let sentence = format!(
+            "only proxies with the node metadata {}={} get the {protocol} filter",
+            gate.key, gate.value
+        );
+        report.push(self.about(&catalogue::GATED, sentence));
+    }
+
+    /// Who gets the outbound filter; nobody, if another service owns the host and port.
+    fn audiences<'w>(&'w self, report: &mut Vec<Diagnostic>) -> Vec<Audience<'w>> {
+        let key = crate::claims::ClaimKey::HostPort(
+            self.service.host().clone(),
+            self.port.number(),
+        );
+        let visibility = self.service.visibility();
+        if let Some(owner) = self.world.claims().owner_before(&key, &self.claimant, visibility) {
+            let sentence = format!(
+                "`{}` port {} belongs to {}, which is older or comes first by name",
+                self.service.host(),
+                self.port.number(),
+                owner.object
+            );
+            report.push(self.about(&catalogue::DUPLICATE_HOST, sentence));
+            return Vec::new();
+        }
+        let reads_rules =
+            self.registration.expressed().routing != crate::registry::Routing::Istio;
+        let mut audiences = scope::audiences(self.world, self.service, report);
+        if !reads_rules {
+            // No rule changes such a filter, so nobody needs one of their own.
+            audiences.truncate(1);
+        }
+        audiences
+    }
+
+    /// Where a draft with a credential would go to the root namespace, it goes to the service's own instead.
+    fn confine(
+        &self,
+        drafts: &[&FilterDraft],
+        targets: &[Target],
+        report: &mut Vec<Diagnostic>,
+    ) -> Vec<Target> {
+        let root = &self.world.settings().root_namespace;
+        let confidential = drafts.iter().any(|draft| draft.confidential);
+        if !confidential || targets.iter().all(|target| target.namespace != *root) {
+            return targets.to_vec();
+        }
+        let own = self.service.namespace();
+        let sentence = "the filter holds a password in clear text, so only the service's own \
+                        namespace gets it";
+        report.push(self.about(&catalogue::CONFIDENTIAL, sentence));
+        let mut confined: Vec<Target> =
+            targets.iter().filter(|target| target.namespace != *root).cloned().collect();
+        if own != root && confined.iter().all(|target| target.namespace != *own) {
+            confined.push(Target { namespace: Arc::clone(own), overrides: false });
+        }
+        confined
+    }
+
+    /// The inbound side, if a filter may stand there; else why not.
+    fn inbound(&self, report: &mut Vec<Diagnostic>) -> Option<InboundSide<'_>> {
+        let selector = match self.service.selector() {
+            Selector::Labels(labels) => labels,
+            Selector::None => {
+                let sentence = "the service selects no workloads, so there is no inbound filter";
+                report.push(self.about(&catalogue::NO_SELECTOR, sentence));
+                return None;
+            }
+            Selector::Invalid(text) => {
+                let sentence = format!("`{text}` is neither `<label>:<value>` nor `<value>`");
+                let field = crate::generator::annotation_field(WORKLOAD_SELECTOR);
+                report.push(self.about(&catalogue::INVALID_SELECTOR, sentence).at(field));
+                return None;
+            }
+        };
+        let target_port = match self.port.target() {
+            TargetPort::Number(number) => *number,
+            TargetPort::Named(name) => {
+                let sentence = format!("no endpoint tells the number of target port `{name}`");
+                let diagnostic = self.about(&catalogue::TARGET_PORT_UNKNOWN, sentence);
+                report.push(diagnostic.at(format!("{}.targetPort", self.port.field())));
+                return None;
+            }
+        };
+        if *self.service.namespace() == self.world.settings().root_namespace {
+            let sentence = "an inbound filter in the root namespace could reach any workload";
+            report.push(self.about(&catalogue::INBOUND_IN_ROOT, sentence));
+            return None;
+        }
+        let shared = self.inbound_is_shared(report)?;
+        Some(InboundSide { inbound: Inbound::new(target_port), selector, shared })
+    }
+
+    /// Whether an older service has the same filter on the same chain; `None`, and reported, if it has another one.
+    fn inbound_is_shared(&self, report: &mut Vec<Diagnostic>) -> Option<bool> {
+        let key = world::inbound_claim(self.service, self.port)?;
+        let everyone = crate::visibility::Visibility::Everywhere;
+        let Some(owner) = self.world.claims().owner_before(&key, &self.claimant, &everyone) else {
+            return Some(false);
+        };
+        let theirs = self.world.protocol_of(owner);
+        if theirs == Some(self.registration.protocol()) {
+            return Some(true);
+        }
+        let sentence = format!("{} owns the inbound chain of the target port", owner.object);
+        report.push(self.about(&catalogue::INBOUND_CLASH, sentence));
+        None
+    }
+}
+
+/// The inbound side of a port, decided.
+struct InboundSide<'a> {
+    inbound: Inbound,
+    selector: &'a std::collections::BTreeMap<String, String>,
+    /// An older service puts the same filter on the same chain.
+    shared: bool,
+}

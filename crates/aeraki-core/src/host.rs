@@ -1,0 +1,92 @@
+//! Host names as Istio compares them, and an index from hosts to whatever cares about them.
+//!
+//! A name that starts with `*` is a wildcard: it covers each host that ends in the rest. The star
+//! need not end at a dot (`*foo.com` covers `barfoo.com`), and `*.foo.com` does not cover
+//! `foo.com`. A wildcard covers another wildcard whose rest is the same or longer.
+//!
+//! Knows names only; what a rule or a service is, and who may see whom, is decided elsewhere.
+
+use std::cmp::{Ordering, Reverse};
+use std::fmt;
+use std::sync::Arc;
+
+mod index;
+
+pub use index::HostIndex;
+
+/// A host name or a wildcard, in lower case. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Host(Arc<str>);
+
+impl Host {
+    /// The host called `name`, which is taken as complete.
+    pub fn new(name: &str) -> Self {
+        if name.bytes().any(|b| b.is_ascii_uppercase()) {
+            Self(name.to_ascii_lowercase().into())
+        } else {
+            Self(name.into())
+        }
+    }
+
+    /// The host that `name` stands for in a rule of `namespace`: a name without a dot is a service
+    /// of that namespace. `*` is complete as it stands, and so is the empty name, which means
+    /// nothing anywhere.
+    pub fn resolve(name: &str, namespace: &str, domain: &str) -> Self {
+        if name.is_empty() || name == "*" || name.contains('.') {
+            return Self::new(name);
+        }
+        Self::new(&format!("{name}.{namespace}.svc.{domain}"))
+    }
+
+    /// The name in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is a pattern rather than one host.
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with('*')
+    }
+
+    /// Whether every host that `other` means is meant by this one as well.
+    pub fn covers(&self, other: &Self) -> bool {
+        match self.0.strip_prefix('*') {
+            Some(suffix) => other.fixed().ends_with(suffix),
+            None => self == other,
+        }
+    }
+
+    /// The order in which patterns are tried: exact names, then the longer wildcard before the
+    /// shorter, then by name.
+    pub fn most_specific_first(&self, other: &Self) -> Ordering {
+        let rank = |host: &Self| (host.is_wildcard(), Reverse(host.0.len()));
+        let by_rank = match (self.is_wildcard(), other.is_wildcard()) {
+            (false, false) => Ordering::Equal,
+            _ => rank(self).cmp(&rank(other)),
+        };
+        by_rank.then_with(|| self.cmp(other))
+    }
+
+    /// The part without a star: what another pattern's rest is compared with.
+    fn fixed(&self) -> &str {
+        self.0.strip_prefix('*').unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether `host` cannot stand in a cluster name: it is empty or holds `|`, which separates the
+/// parts of one, a control character or white space.
+pub fn has_forbidden_characters(host: &str) -> bool {
+    host.is_empty()
+        || host
+            .chars()
+            .any(|c| c == '|' || c.is_control() || c.is_whitespace())
+}
+
+#[cfg(test)]
+mod tests;

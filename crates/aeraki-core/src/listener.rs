@@ -1,0 +1,181 @@
+//! Which outbound listener is the service's.
+//!
+//! The names are Istio's (measured, docs/istio-facts.md): `<address>_<port>`, `0.0.0.0_<port>` where a service has no
+//! address, one per endpoint for headless Services. A name that a proxy does not have has no effect there, so all
+//! candidates stand in one EnvoyFilter. A patch never lands on a listener that somebody else owns.
+
+use crate::claims::{ClaimKey, Claimant};
+use crate::diagnostic::{Diagnostic, Severity, catalogue};
+use crate::service::{Addressing, Port, Service, Transport};
+use crate::settings::Settings;
+use crate::world::World;
+
+/// How a listener is matched.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum ListenerMatch {
+    /// By its name.
+    Name(String),
+    /// By its port alone: only where one service has that port.
+    Port(u32),
+}
+
+/// One EnvoyFilter's worth of outbound listeners.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Outbound {
+    /// The address that the EnvoyFilter is named after.
+    pub(crate) address: Option<String>,
+    /// Its listeners.
+    pub(crate) listeners: Vec<ListenerMatch>,
+}
+
+const WILDCARD: &str = "0.0.0.0";
+const LOCALHOST: &str = "127.0.0.1";
+
+/// Every listener name that Istio may give the port, owned or not.
+pub(crate) fn names(service: &Service, port: &Port, settings: &Settings) -> Vec<String> {
+    let name = |address: &str| format!("{address}_{}", port.number());
+    let mut names: Vec<String> = match (port.transport(), service.addressing()) {
+        (Transport::Udp, _) => return Vec::new(),
+        (Transport::Http, _) => vec![name(WILDCARD)],
+        (Transport::Tcp | Transport::Tls, addressing) => match addressing {
+            Addressing::Explicit { single, .. } => single.iter().map(|(_, a)| name(a)).collect(),
+            Addressing::Allocated(auto) => {
+                auto.iter().map(String::as_str).chain([WILDCARD]).map(name).collect()
+            }
+            Addressing::Wildcard => vec![name(WILDCARD)],
+            Addressing::Headless(endpoints) => endpoints.iter().map(|a| name(a)).collect(),
+            Addressing::Unknown => Vec::new(),
+        },
+    };
+    if settings.localhost_listeners {
+        names.push(name(LOCALHOST));
+    }
+    names
+}
+
+/// The listeners to patch, parted as EnvoyFilters are named, and what was left out.
+pub(crate) fn outbound(
+    world: &World,
+    service: &Service,
+    port: &Port,
+    claimant: &Claimant,
+    report: &mut Vec<Diagnostic>,
+) -> Vec<Outbound> {
+    let mut finder = Finder { world, service, port, claimant, report };
+    match service.addressing() {
+        Addressing::Explicit { single, ranges } => finder.explicit(single, ranges),
+        Addressing::Allocated(auto) => {
+            finder.note_no_address(auto);
+            let candidates = auto.iter().map(String::as_str).chain([WILDCARD]);
+            finder.one_object(candidates, !auto.is_empty())
+        }
+        Addressing::Wildcard => {
+            finder.note_no_address(&[]);
+            finder.one_object([WILDCARD], false)
+        }
+        Addressing::Headless(endpoints) if endpoints.is_empty() => {
+            finder.by_port("give its EndpointSlices as well, or a port number of its own")
+        }
+        Addressing::Headless(endpoints) => {
+            finder.one_object(endpoints.iter().map(String::as_str), false)
+        }
+        Addressing::Unknown => {
+            finder.by_port("add `spec.clusterIP` as the cluster has it, or a port number of its own")
+        }
+    }
+}
+
+struct Finder<'a> {
+    world: &'a World,
+    service: &'a Service,
+    port: &'a Port,
+    claimant: &'a Claimant,
+    report: &'a mut Vec<Diagnostic>,
+}
+
+impl Finder<'_> {
+    fn explicit(&mut self, single: &[(usize, String)], ranges: &[(usize, String)]) -> Vec<Outbound> {
+        for (index, range) in ranges {
+            let sentence = format!("`{range}` is no single address, so it gets no filter");
+            let diagnostic =
+                Diagnostic::new(&catalogue::CIDR_ADDRESS, self.service.object(), sentence);
+            self.report.push(diagnostic.at(format!("spec.addresses[{index}]")));
+        }
+        let mut objects: Vec<Outbound> = Vec::new();
+        for (_, address) in single {
+            let Some(listener) = self.owned(address, Severity::Warning) else { continue };
+            let address = Some(address.clone());
+            objects.push(Outbound { address, listeners: vec![listener] });
+        }
+        // The localhost listener is one, however many addresses there are.
+        if let (Some(first), Some(localhost)) = (objects.first_mut(), self.localhost()) {
+            first.listeners.push(localhost);
+        }
+        objects
+    }
+
+    fn one_object<'n>(
+        &mut self,
+        addresses: impl IntoIterator<Item = &'n str>,
+        others_known: bool,
+    ) -> Vec<Outbound> {
+        let mut listeners = Vec::new();
+        for address in addresses {
+            // Losing the wildcard listener matters little where the proxies use allocated addresses.
+            let minor = others_known && address == WILDCARD;
+            let severity = if minor { Severity::Info } else { Severity::Warning };
+            listeners.extend(self.owned(address, severity));
+        }
+        listeners.extend(self.localhost());
+        vec![Outbound { address: None, listeners }]
+    }
+
+    fn by_port(&mut self, remedy: &str) -> Vec<Outbound> {
+        let number = self.port.number();
+        let key = ClaimKey::Port(number);
+        let sole =
+            self.world.claims().is_sole(&key, self.claimant, self.service.visibility());
+        if sole {
+            return vec![Outbound { address: None, listeners: vec![ListenerMatch::Port(number)] }];
+        }
+        let sentence = format!("no listener of port {number} is known to be this service's alone");
+        let diagnostic = Diagnostic::new(&catalogue::NO_LISTENER, self.service.object(), sentence);
+        self.report.push(diagnostic.at(self.port.field()).help(remedy));
+        vec![Outbound { address: None, listeners: Vec::new() }]
+    }
+
+    fn localhost(&mut self) -> Option<ListenerMatch> {
+        let wanted = self.world.settings().localhost_listeners;
+        wanted.then(|| self.owned(LOCALHOST, Severity::Info)).flatten()
+    }
+
+    /// The listener of `address`, unless an older service owns it; that is reported.
+    fn owned(&mut self, address: &str, severity: Severity) -> Option<ListenerMatch> {
+        let name = format!("{address}_{}", self.port.number());
+        let key = ClaimKey::Listener(name.clone());
+        let visibility = self.service.visibility();
+        let owner = self.world.claims().owner_before(&key, self.claimant, visibility);
+        match owner {
+            None => Some(ListenerMatch::Name(name)),
+            Some(owner) => {
+                let rival = &owner.object;
+                let sentence =
+                    format!("the listener `{name}` belongs to {rival} ({})", owner.first_host);
+                let diagnostic =
+                    Diagnostic::new(&catalogue::LISTENER_CLASH, self.service.object(), sentence);
+                self.report.push(diagnostic.at(self.port.field()).severity(severity));
+                None
+            }
+        }
+    }
+
+    fn note_no_address(&mut self, auto: &[String]) {
+        let sentence = if auto.is_empty() {
+            "the service has no address, so only the wildcard listener of its port can be used"
+        } else {
+            "the service has no address of its own; the ones that istiod allocated are used"
+        };
+        let diagnostic = Diagnostic::new(&catalogue::NO_ADDRESS, self.service.object(), sentence);
+        self.report.push(diagnostic.at("spec"));
+    }
+}

@@ -1,0 +1,158 @@
+//! A rule's destinations, as Envoy clusters.
+
+use aeraki_api::networking::{Destination, Percent};
+
+use super::Action;
+use crate::cluster_name::{self, BLACK_HOLE};
+use crate::diagnostic::{Diagnostic, Severity, catalogue};
+use crate::generator::ServiceContext;
+use crate::host::{Host, has_forbidden_characters};
+use crate::object::Object;
+
+/// One destination with its weight and its place in the rule.
+pub(super) struct Weighted<'a> {
+    pub(super) destination: Option<&'a Destination>,
+    pub(super) weight: i32,
+    pub(super) field: String,
+}
+
+/// Where the calls of a rule with these destinations go. `field` is the rule's place.
+///
+/// A single destination gets all calls, whatever its weight says, as in Istio. Of several, those without a positive
+/// weight get none; if nothing is left, the calls fail.
+pub(super) fn action(
+    ctx: &ServiceContext<'_>,
+    rule: &Object,
+    destinations: &[Weighted<'_>],
+    field: &str,
+) -> Action {
+    let counted: Vec<(String, u32)> = match destinations {
+        [single] => vec![(cluster(ctx, rule, single.destination, &single.field), 1)],
+        several => several.iter().filter_map(|one| share(ctx, rule, one)).collect(),
+    };
+    let total: u64 = counted.iter().map(|(_, weight)| u64::from(*weight)).sum();
+    if destinations.len() > 1 && total != 100 && total != 0 {
+        let sentence = format!("the weights add up to {total}, so they are proportions, not percent");
+        let diagnostic = Diagnostic::new(&catalogue::WEIGHTS, &rule.key, sentence);
+        ctx.report(diagnostic.at(field).severity(Severity::Info));
+    }
+    match <[_; 1]>::try_from(counted) {
+        Ok([(cluster, _)]) => Action::Cluster(cluster),
+        Err(none) if none.is_empty() => fail(ctx, rule, field, "no destination has a weight"),
+        // Envoy adds the weights up in 32 bits.
+        Err(_) if u32::try_from(total).is_err() => {
+            fail(ctx, rule, field, "the weights add up to more than 4294967295")
+        }
+        Err(several) => Action::Weighted(several),
+    }
+}
+
+/// Calls that must fail, and why.
+pub(super) fn fail(ctx: &ServiceContext<'_>, rule: &Object, field: &str, why: &str) -> Action {
+    let sentence = format!("{why}, so calls that match fail");
+    ctx.report(Diagnostic::new(&catalogue::NO_DESTINATION, &rule.key, sentence).at(field));
+    Action::Cluster(BLACK_HOLE.to_owned())
+}
+
+fn share(ctx: &ServiceContext<'_>, rule: &Object, one: &Weighted<'_>) -> Option<(String, u32)> {
+    let weight = match u32::try_from(one.weight) {
+        Ok(0) => None,
+        Ok(weight) => Some(weight),
+        Err(_) => None,
+    };
+    let Some(weight) = weight else {
+        let (severity, sentence) = if one.weight == 0 {
+            (Severity::Info, "weight 0 or no weight: this destination gets no calls".to_owned())
+        } else {
+            let sentence = format!("{} is no weight: this destination gets no calls", one.weight);
+            (Severity::Warning, sentence)
+        };
+        let diagnostic = Diagnostic::new(&catalogue::WEIGHTS, &rule.key, sentence);
+        ctx.report(diagnostic.at(format!("{}.weight", one.field)).severity(severity));
+        return None;
+    };
+    Some((cluster(ctx, rule, one.destination, &one.field), weight))
+}
+
+/// The cluster of a destination. One that cannot be named leads to the black hole, so that its calls fail.
+pub(super) fn cluster(
+    ctx: &ServiceContext<'_>,
+    rule: &Object,
+    destination: Option<&Destination>,
+    field: &str,
+) -> String {
+    let Some(destination) = destination.filter(|destination| !destination.host.is_empty()) else {
+        let diagnostic =
+            Diagnostic::new(&catalogue::REFUSED_OBJECT, &rule.key, "the destination has no host");
+        ctx.report(diagnostic.at(format!("{field}.destination")));
+        return BLACK_HOLE.to_owned();
+    };
+    let Some(host) = named(ctx, rule, destination, field) else {
+        return BLACK_HOLE.to_owned();
+    };
+    let port = port(ctx, rule, destination, &host, field);
+    if !destination.subset.is_empty() && !ctx.subset_is_defined(&host, &destination.subset) {
+        let subset = &destination.subset;
+        let sentence = format!("no DestinationRule for `{host}` defines the subset `{subset}`");
+        let diagnostic = Diagnostic::new(&catalogue::UNDEFINED_SUBSET, &rule.key, sentence);
+        ctx.report(diagnostic.at(format!("{field}.destination.subset")));
+    }
+    cluster_name::outbound(port, &destination.subset, host.as_str())
+}
+
+/// The destination's full host, if its parts are fit to stand in a cluster name.
+fn named(
+    ctx: &ServiceContext<'_>,
+    rule: &Object,
+    destination: &Destination,
+    field: &str,
+) -> Option<Host> {
+    let subset_is_bad =
+        !destination.subset.is_empty() && has_forbidden_characters(&destination.subset);
+    let bad = match (has_forbidden_characters(&destination.host), subset_is_bad) {
+        (true, _) => Some("host"),
+        (_, true) => Some("subset"),
+        _ => None,
+    };
+    if let Some(part) = bad {
+        let sentence = format!("the destination's {part} has characters that no name may have");
+        let diagnostic = Diagnostic::new(&catalogue::FORBIDDEN_CHARACTER, &rule.key, sentence);
+        ctx.report(diagnostic.at(format!("{field}.destination.{part}")));
+        return None;
+    }
+    Some(Host::resolve(&destination.host, &rule.key.namespace, &ctx.settings().domain))
+}
+
+/// Istio's rule: the port that is named, else the only port of the destination, else the port that was called.
+fn port(
+    ctx: &ServiceContext<'_>,
+    rule: &Object,
+    destination: &Destination,
+    host: &Host,
+    field: &str,
+) -> u32 {
+    let own = host == ctx.service().host();
+    let target = if own {
+        Some(ctx.service())
+    } else {
+        ctx.service_at(host.as_str(), &rule.key.namespace)
+    };
+    if target.is_none() {
+        let sentence = format!("no service has the host `{host}`");
+        let diagnostic = Diagnostic::new(&catalogue::UNKNOWN_DESTINATION, &rule.key, sentence);
+        ctx.report(diagnostic.at(format!("{field}.destination.host")));
+    }
+    match (&destination.port, target.map(crate::service::Service::ports)) {
+        (Some(selector), _) if selector.number != 0 => selector.number,
+        (_, Some([only])) => only.number(),
+        _ => ctx.port().number(),
+    }
+}
+
+/// A percentage as parts per million; `None` if it is no percentage.
+pub(super) fn per_million(percent: Option<&Percent>) -> Option<u32> {
+    let value = percent.map_or(100.0, |percent| percent.value);
+    // In range, so neither the sign nor the size is lost.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked range")]
+    (0.0..=100.0).contains(&value).then(|| (value * 10_000.0).round() as u32)
+}

@@ -1,0 +1,406 @@
+//! VirtualService → route table, reduced to what the protocol can express.
+//!
+//! The rules, in one place: what can be decided now (`port`, `gateways`) is decided; a condition that the protocol
+//! cannot express takes its whole entry out; a setting that it cannot express is reported and the route stays; a rule
+//! without a destination keeps its matches and its calls fail. So nothing ever matches more calls than were asked for.
+
+use std::collections::BTreeMap;
+
+use aeraki_api::networking::{
+    HttpMatchRequest, HttpRoute, L4MatchAttributes, StringMatch, TcpRoute, VirtualService,
+    string_match::MatchType,
+};
+
+use super::destination::{self, Weighted};
+use super::{Action, Conditions, Header, Mirror, Route, RouteTable, Text};
+use crate::diagnostic::{Diagnostic, Severity, catalogue};
+use crate::field;
+use crate::generator::ServiceContext;
+use crate::object::Object;
+use crate::regex_policy;
+use crate::registry::{Forms, Routing};
+
+/// The annotation of a VirtualService that lists the headers whose values match in any case; `*` for all.
+pub const IGNORE_CASE: &str = "aeraki.net/ignore-case";
+/// Istio's name for all sidecars, among gateways.
+const MESH: &str = "mesh";
+
+/// What becomes of one entry of `match[]`.
+enum Entry {
+    /// It concerns another port or only gateways.
+    Elsewhere,
+    /// It cannot be expressed, or can match nothing; that is reported.
+    Dropped,
+    /// It stays, with these conditions.
+    Kept(Conditions),
+}
+
+/// The routes that `spec`, the body of `rule`, gives the context's port.
+pub(crate) fn from_virtual_service(
+    ctx: &ServiceContext<'_>,
+    rule: &Object,
+    spec: &VirtualService,
+) -> RouteTable {
+    let reader = Reader { ctx, rule };
+    match ctx.registration().expressed().routing {
+        Routing::Http => reader.http_routes(spec).unwrap_or_else(|| reader.tcp_routes(spec)),
+        Routing::Default => {
+            reader.refuse_http(spec);
+            reader.tcp_routes(spec)
+        }
+        Routing::Istio => {
+            reader.refuse_http(spec);
+            RouteTable::to(ctx.outbound_cluster())
+        }
+    }
+}
+
+struct Reader<'a> {
+    ctx: &'a ServiceContext<'a>,
+    rule: &'a Object,
+}
+
+impl Reader<'_> {
+    fn refuse_http(&self, spec: &VirtualService) {
+        if !spec.http.is_empty() {
+            self.inexpressible("spec.http", "http routes have no effect");
+        }
+    }
+
+    /// `None` if no http rule concerns this port.
+    fn http_routes(&self, spec: &VirtualService) -> Option<RouteTable> {
+        let mut table = RouteTable::default();
+        let mut concerned = false;
+        for (i, http) in spec.http.iter().enumerate() {
+            let place = format!("spec.http[{i}]");
+            let entries = self.http_entries(http, &place);
+            concerned |= entries.iter().any(|entry| !matches!(entry, Entry::Elsewhere));
+            let kept: Vec<Conditions> = entries
+                .into_iter()
+                .filter_map(|entry| match entry {
+                    Entry::Kept(conditions) => Some(conditions),
+                    Entry::Elsewhere | Entry::Dropped => None,
+                })
+                .collect();
+            self.add_routes(&mut table, http, &place, kept);
+        }
+        concerned.then_some(table)
+    }
+
+    fn http_entries(&self, http: &HttpRoute, place: &str) -> Vec<Entry> {
+        if http.r#match.is_empty() {
+            return vec![Entry::Kept(Conditions::default())];
+        }
+        http.r#match
+            .iter()
+            .enumerate()
+            .map(|(j, request)| self.http_entry(request, &format!("{place}.match[{j}]")))
+            .collect()
+    }
+
+    fn add_routes(
+        &self,
+        table: &mut RouteTable,
+        http: &HttpRoute,
+        place: &str,
+        kept: Vec<Conditions>,
+    ) {
+        if kept.is_empty() {
+            return;
+        }
+        let action = self.http_action(http, place);
+        let mirrors = self.mirrors(http, place);
+        self.report_settings(http, place);
+        table.routes.extend(kept.into_iter().map(|conditions| Route {
+            conditions,
+            action: action.clone(),
+            mirrors: mirrors.clone(),
+        }));
+    }
+
+    fn http_entry(&self, request: &HttpMatchRequest, place: &str) -> Entry {
+        if !self.concerns(request.port, &request.gateways) {
+            return Entry::Elsewhere;
+        }
+        let refused = [
+            ("uri", request.uri.is_some()),
+            ("scheme", request.scheme.is_some()),
+            ("authority", request.authority.is_some()),
+            ("queryParams", !request.query_params.is_empty()),
+            ("sourceLabels", !request.source_labels.is_empty()),
+            ("sourceNamespace", !request.source_namespace.is_empty()),
+        ];
+        let mut expressible = true;
+        for (name, _) in refused.iter().filter(|(_, given)| *given) {
+            expressible = false;
+            self.drop_entry(&format!("{place}.{name}"));
+        }
+        let method = self.method(request, place);
+        let headers = self.headers(request, place);
+        match (expressible, method, headers) {
+            (true, Some(method), Some(headers)) => Entry::Kept(Conditions { method, headers }),
+            _ => Entry::Dropped,
+        }
+    }
+
+    /// Whether an entry with this port and these gateways concerns a sidecar's listener for the context's port.
+    fn concerns(&self, port: u32, gateways: &[String]) -> bool {
+        let port_fits = port == 0 || port == self.ctx.port().number();
+        port_fits && (gateways.is_empty() || gateways.iter().any(|gateway| gateway == MESH))
+    }
+
+    /// `Some(None)`: any method. `None`: the entry is dropped.
+    fn method(&self, request: &HttpMatchRequest, place: &str) -> Option<Option<Text>> {
+        let Some(method) = &request.method else { return Some(None) };
+        let place = format!("{place}.method");
+        let forms = self.ctx.registration().expressed().method;
+        match &method.match_type {
+            None => Some(None),
+            Some(MatchType::Prefix(prefix)) if prefix.is_empty() => Some(None),
+            Some(MatchType::Exact(exact)) if exact.is_empty() => {
+                let sentence = "no call has an empty method name, so the entry is left out";
+                let diagnostic =
+                    Diagnostic::new(&catalogue::NEVER_MATCHES, &self.rule.key, sentence);
+                self.ctx.report(diagnostic.at(format!("{place}.exact")));
+                None
+            }
+            Some(form) => self.text(form, forms, &place).map(Some),
+        }
+    }
+
+    /// All header conditions, those of `withoutHeaders` last. `None`: the entry is dropped.
+    fn headers(&self, request: &HttpMatchRequest, place: &str) -> Option<Vec<Header>> {
+        let wanted = self.header_set(&request.headers, false, &format!("{place}.headers"));
+        let unwanted =
+            self.header_set(&request.without_headers, true, &format!("{place}.withoutHeaders"));
+        let mut headers = wanted?;
+        headers.extend(unwanted?);
+        Some(headers)
+    }
+
+    fn header_set(
+        &self,
+        headers: &BTreeMap<String, StringMatch>,
+        inverted: bool,
+        place: &str,
+    ) -> Option<Vec<Header>> {
+        let expresses = self.ctx.registration().expressed();
+        if inverted && !headers.is_empty() && !expresses.without_headers {
+            self.drop_entry(place);
+            return None;
+        }
+        // All are looked at before the entry is dropped, so that each is reported.
+        let read: Vec<Option<Header>> =
+            headers.iter().map(|(name, form)| self.header(name, form, inverted, place)).collect();
+        read.into_iter().collect()
+    }
+
+    fn header(
+        &self,
+        name: &str,
+        form: &StringMatch,
+        inverted: bool,
+        place: &str,
+    ) -> Option<Header> {
+        let place = format!("{place}{}", field::key(name));
+        if crate::host::has_forbidden_characters(name) {
+            let sentence = "the header's name has characters that no header may have";
+            let diagnostic =
+                Diagnostic::new(&catalogue::FORBIDDEN_CHARACTER, &self.rule.key, sentence);
+            self.ctx.report(diagnostic.at(place));
+            return None;
+        }
+        let expresses = self.ctx.registration().expressed();
+        let value = match &form.match_type {
+            None => None,
+            Some(MatchType::Prefix(prefix)) if prefix.is_empty() => None,
+            Some(form) => Some(self.text(form, expresses.headers, &place)?),
+        };
+        if value.is_none() && !expresses.header_presence {
+            self.drop_entry(&place);
+            return None;
+        }
+        let name = name.to_owned();
+        Some(Header { ignore_case: self.ignores_case(&name), name, value, inverted })
+    }
+
+    fn ignores_case(&self, header: &str) -> bool {
+        self.rule.meta.annotations.get(IGNORE_CASE).is_some_and(|list| {
+            list.split(',').map(str::trim).any(|entry| entry == "*" || entry == header)
+        })
+    }
+
+    /// `None`: the form cannot be expressed, or Envoy would refuse the expression; that is reported.
+    fn text(&self, form: &MatchType, forms: Forms, place: &str) -> Option<Text> {
+        let (name, expressible, text) = match form {
+            MatchType::Exact(exact) => ("exact", forms.exact, Text::Exact(exact.clone())),
+            MatchType::Prefix(prefix) => ("prefix", forms.prefix, Text::Prefix(prefix.clone())),
+            MatchType::Regex(regex) => ("regex", forms.regex, Text::Regex(regex.clone())),
+        };
+        let place = format!("{place}.{name}");
+        if !expressible {
+            self.drop_entry(&place);
+            return None;
+        }
+        if let Text::Regex(regex) = &text {
+            if let Err(rejection) = regex_policy::check(regex) {
+                let sentence = format!("the entry is left out: {rejection}");
+                let diagnostic =
+                    Diagnostic::new(&catalogue::INVALID_REGEX, &self.rule.key, sentence);
+                self.ctx.report(diagnostic.at(place));
+                return None;
+            }
+        }
+        Some(text)
+    }
+
+    fn http_action(&self, http: &HttpRoute, place: &str) -> Action {
+        let instead = [
+            ("redirect", http.redirect.is_some()),
+            ("directResponse", http.direct_response.is_some()),
+            ("delegate", http.delegate.is_some()),
+        ];
+        if let Some((name, _)) = instead.iter().find(|(_, given)| *given) {
+            let protocol = self.ctx.registration().protocol();
+            let why = format!("{protocol} cannot express `{name}`");
+            return destination::fail(self.ctx, self.rule, &format!("{place}.{name}"), &why);
+        }
+        if http.route.is_empty() {
+            return destination::fail(self.ctx, self.rule, place, "the rule has no destination");
+        }
+        let destinations: Vec<Weighted<'_>> = http
+            .route
+            .iter()
+            .enumerate()
+            .map(|(k, one)| Weighted {
+                destination: one.destination.as_ref(),
+                weight: one.weight,
+                field: format!("{place}.route[{k}]"),
+            })
+            .collect();
+        destination::action(self.ctx, self.rule, &destinations, &format!("{place}.route"))
+    }
+
+    fn mirrors(&self, http: &HttpRoute, place: &str) -> Vec<Mirror> {
+        let old = http.mirror.as_ref().map(|to| {
+            // `mirrorPercent` is Istio's older, whole-numbered form of `mirrorPercentage`.
+            #[expect(deprecated, reason = "users still write it")]
+            let whole = http.mirror_percent.map(|percent| aeraki_api::networking::Percent {
+                value: f64::from(percent),
+            });
+            (to, http.mirror_percentage.or(whole), format!("{place}.mirror"))
+        });
+        let new = http.mirrors.iter().enumerate().filter_map(|(k, policy)| {
+            let to = policy.destination.as_ref()?;
+            Some((to, policy.percentage, format!("{place}.mirrors[{k}]")))
+        });
+        let mut mirrors = Vec::new();
+        for (to, percent, place) in old.into_iter().chain(new) {
+            if !self.ctx.registration().expressed().mirror {
+                self.inexpressible(&place, "calls are not mirrored");
+                continue;
+            }
+            let Some(per_million) = destination::per_million(percent.as_ref()) else {
+                let sentence = "the mirror's percentage is not between 0 and 100, so it is left out";
+                let diagnostic = Diagnostic::new(&catalogue::WEIGHTS, &self.rule.key, sentence);
+                self.ctx.report(diagnostic.at(place));
+                continue;
+            };
+            if per_million > 0 {
+                let cluster = destination::cluster(self.ctx, self.rule, Some(to), &place);
+                mirrors.push(Mirror { cluster, per_million });
+            }
+        }
+        mirrors
+    }
+
+    /// Settings of an http rule that no protocol here can express.
+    fn report_settings(&self, http: &HttpRoute, place: &str) {
+        let settings = [
+            ("rewrite", http.rewrite.is_some()),
+            ("timeout", http.timeout.is_some()),
+            ("retries", http.retries.is_some()),
+            ("fault", http.fault.is_some()),
+            ("corsPolicy", http.cors_policy.is_some()),
+            ("headers", http.headers.is_some()),
+        ];
+        for (name, _) in settings.iter().filter(|(_, given)| *given) {
+            self.inexpressible(&format!("{place}.{name}"), "it has no effect");
+        }
+        for (k, one) in http.route.iter().enumerate() {
+            if one.headers.is_some() {
+                self.inexpressible(&format!("{place}.route[{k}].headers"), "it has no effect");
+            }
+        }
+    }
+
+    /// The default route: from the first `tcp` rule that concerns the port, else to the service itself.
+    fn tcp_routes(&self, spec: &VirtualService) -> RouteTable {
+        if spec.http.is_empty() && spec.tcp.is_empty() {
+            let sentence = "no http or tcp routes: calls go to the service as without the rule";
+            let diagnostic = Diagnostic::new(&catalogue::NO_DESTINATION, &self.rule.key, sentence);
+            self.ctx.report(diagnostic.at("spec").severity(Severity::Info));
+        }
+        let own = || RouteTable::to(self.ctx.outbound_cluster());
+        let Some((i, tcp)) = spec.tcp.iter().enumerate().find(|(i, tcp)| self.tcp_fits(tcp, *i))
+        else {
+            return own();
+        };
+        let place = format!("spec.tcp[{i}].route");
+        let destinations: Vec<Weighted<'_>> = tcp
+            .route
+            .iter()
+            .enumerate()
+            .map(|(k, one)| Weighted {
+                destination: one.destination.as_ref(),
+                weight: one.weight,
+                field: format!("{place}[{k}]"),
+            })
+            .collect();
+        match destination::action(self.ctx, self.rule, &destinations, &place) {
+            Action::Weighted(_) if !self.ctx.registration().expressed().weights => {
+                self.inexpressible(&place, "several destinations: calls go to the service itself");
+                own()
+            }
+            action => RouteTable::always(action),
+        }
+    }
+
+    fn tcp_fits(&self, tcp: &TcpRoute, index: usize) -> bool {
+        let entries = tcp.r#match.iter().enumerate();
+        tcp.r#match.is_empty()
+            || entries.fold(false, |fits, (j, attributes)| {
+                fits | self.l4_fits(attributes, &format!("spec.tcp[{index}].match[{j}]"))
+            })
+    }
+
+    fn l4_fits(&self, attributes: &L4MatchAttributes, place: &str) -> bool {
+        if !self.concerns(attributes.port, &attributes.gateways) {
+            return false;
+        }
+        let refused = [
+            ("destinationSubnets", !attributes.destination_subnets.is_empty()),
+            ("sourceLabels", !attributes.source_labels.is_empty()),
+            ("sourceNamespace", !attributes.source_namespace.is_empty()),
+            #[expect(deprecated, reason = "users may still write it")]
+            ("sourceSubnet", !attributes.source_subnet.is_empty()),
+        ];
+        let mut fits = true;
+        for (name, _) in refused.iter().filter(|(_, given)| *given) {
+            fits = false;
+            self.drop_entry(&format!("{place}.{name}"));
+        }
+        fits
+    }
+
+    fn drop_entry(&self, place: &str) {
+        self.inexpressible(place, "the entry is left out, so that it does not match more calls");
+    }
+
+    fn inexpressible(&self, place: &str, outcome: &str) {
+        let protocol = self.ctx.registration().protocol();
+        let sentence = format!("{protocol} cannot express this; {outcome}");
+        let diagnostic = Diagnostic::new(&catalogue::INEXPRESSIBLE, &self.rule.key, sentence);
+        self.ctx.report(diagnostic.at(place));
+    }
+}

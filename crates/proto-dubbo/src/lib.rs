@@ -1,0 +1,1 @@
+//! The dubbo protocol of Aeraki.

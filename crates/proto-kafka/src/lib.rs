@@ -1,0 +1,1 @@
+//! The kafka protocol of Aeraki.

@@ -1,0 +1,1 @@
+//! The thrift protocol of Aeraki.

@@ -1,0 +1,1 @@
+//! The zookeeper protocol of Aeraki.

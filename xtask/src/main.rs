@@ -1,0 +1,19 @@
+//! `cargo xtask`: set-up and checks of this workspace. `cargo xtask help` lists them.
+
+use std::process::ExitCode;
+
+mod command_line;
+mod process;
+mod setup;
+mod steps;
+
+fn main() -> ExitCode {
+    match command_line::run(std::env::args().skip(1)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The checks of the workspace, in order, and the report about them.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::process::{cargo, command, execute, root};
+use crate::setup;
+
+mod golden;
+mod graph;
+mod protocols;
+
+/// One check.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    check: fn() -> Result<()>,
+}
+
+/// Cheap and telling ones first, but what others need before them.
+pub(crate) const STEPS: [Step; 12] = [
+    Step {
+        name: "setup",
+        about: "Envoy and the cargo tools are there",
+        check: setup::run,
+    },
+    Step {
+        name: "fmt",
+        about: "rustfmt would change nothing",
+        check: fmt,
+    },
+    Step {
+        name: "clippy",
+        about: "no warning in any target",
+        check: clippy,
+    },
+    Step {
+        name: "doc",
+        about: "the documentation builds without a warning",
+        check: doc,
+    },
+    Step {
+        name: "purity",
+        about: "core knows no I/O, no crate brings unwanted ones",
+        check: graph::purity,
+    },
+    Step {
+        name: "tests",
+        about: "every test of the workspace",
+        check: tests,
+    },
+    Step {
+        name: "crates-alone",
+        about: "every crate builds by itself",
+        check: graph::crates_alone,
+    },
+    Step {
+        name: "features",
+        about: "none, each and all protocols build and are listed",
+        check: protocols::features,
+    },
+    Step {
+        name: "golden-go",
+        about: "the golden bytes are what Istio's Go module writes",
+        check: golden::go,
+    },
+    Step {
+        name: "external",
+        about: "the example's protocol stands beside the built-in ones",
+        check: protocols::external,
+    },
+    Step {
+        name: "deny",
+        about: "licences, bans and sources of dependencies",
+        check: deny,
+    },
+    Step {
+        name: "machete",
+        about: "no unused dependency",
+        check: machete,
+    },
+];
+
+enum Outcome {
+    Passed,
+    Failed(anyhow::Error),
+    NotRun,
+}
+
+/// Runs the steps and reports; whether all of them passed.
+pub(crate) fn run(steps: &[&Step], keep_going: bool) -> bool {
+    let mut report: Vec<(&str, Outcome, Duration)> = vec![];
+    let mut stopped = false;
+    for step in steps {
+        if stopped {
+            report.push((step.name, Outcome::NotRun, Duration::ZERO));
+            continue;
+        }
+        println!("\n==> {}: {}", step.name, step.about);
+        let start = Instant::now();
+        let outcome = match (step.check)() {
+            Ok(()) => Outcome::Passed,
+            Err(error) => {
+                eprintln!("  FAILED {}: {error:#}", step.name);
+                stopped = !keep_going;
+                Outcome::Failed(error)
+            }
+        };
+        report.push((step.name, outcome, start.elapsed()));
+    }
+    print(&report)
+}
+
+fn print(report: &[(&str, Outcome, Duration)]) -> bool {
+    println!();
+    let (mut passed, mut failed) = (0, 0);
+    for (name, outcome, duration) in report {
+        let word = match outcome {
+            Outcome::Passed => "passed".to_owned(),
+            Outcome::Failed(error) => format!("FAILED: {error:#}"),
+            Outcome::NotRun => "not run".to_owned(),
+        };
+        println!("{name:<14} {:>7.1} s  {word}", duration.as_secs_f64());
+        passed += usize::from(matches!(outcome, Outcome::Passed));
+        failed += usize::from(matches!(outcome, Outcome::Failed(_)));
+    }
+    println!("\n{passed} passed, {failed} failed");
+    failed == 0
+}
+
+fn fmt() -> Result<()> {
+    execute(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> Result<()> {
+    let arguments = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    execute(&mut cargo(&arguments))
+}
+
+fn doc() -> Result<()> {
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
+    execute(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn tests() -> Result<()> {
+    let mut tests = cargo(&["test", "--workspace", "--locked"]);
+    // A snapshot that differs is a failure; nothing is written beside it.
+    execute(
+        tests
+            .env("INSTA_UPDATE", "no")
+            .env("AERAKI_ENVOY", setup::envoy()?),
+    )
+}
+
+fn deny() -> Result<()> {
+    let mut deny = command(setup::cargo_deny()?);
+    execute(deny.args([
+        "--locked",
+        "--workspace",
+        "check",
+        "licenses",
+        "bans",
+        "sources",
+    ]))
+}
+
+fn machete() -> Result<()> {
+    execute(
+        command(setup::cargo_machete()?)
+            .arg("--skip-target-dir")
+            .arg(root()),
+    )
+}
