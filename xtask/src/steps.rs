@@ -130,7 +130,13 @@ fn print(report: &[(&str, Outcome, Duration)]) -> bool {
 }
 
 fn fmt() -> Result<()> {
-    execute(&mut cargo(&["fmt", "--all", "--check"]))
+    execute(&mut cargo(&[
+        "fmt",
+        "--all",
+        "--check",
+        "--",
+        "--files-with-diff",
+    ]))
 }
 
 fn clippy() -> Result<()> {
@@ -167,6 +173,7 @@ fn deny() -> Result<()> {
         "--locked",
         "--workspace",
         "check",
+        "--hide-inclusion-graph",
         "licenses",
         "bans",
         "sources",

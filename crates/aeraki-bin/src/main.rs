@@ -1,1 +1,5 @@
-fn main() {}
+//! The aeraki command, with the protocols of this workspace that its features name.
+
+fn main() -> std::process::ExitCode {
+    aeraki_bin::main()
+}

@@ -97,7 +97,9 @@ impl Assembly<'_> {
         let patch = self.network_patch(filter, Direction::Inbound, matching);
         let (namespace, host) = (self.service.namespace(), self.service.host().as_str());
         let spec = EnvoyFilter {
-            workload_selector: Some(WorkloadSelector { labels: selector.clone() }),
+            workload_selector: Some(WorkloadSelector {
+                labels: selector.clone(),
+            }),
             config_patches: vec![patch],
             priority: self.settings.priority,
             ..EnvoyFilter::default()
@@ -143,7 +145,12 @@ impl Assembly<'_> {
             return None;
         }
         let (host, port) = (self.service.host().as_str(), self.port.number());
-        let name = names::outbound(self.service.namespace(), host, group.address.as_deref(), port);
+        let name = names::outbound(
+            self.service.namespace(),
+            host,
+            group.address.as_deref(),
+            port,
+        );
         let spec = EnvoyFilter {
             config_patches: patches,
             priority: self.settings.priority - i32::from(target.overrides),
@@ -182,7 +189,13 @@ impl Assembly<'_> {
         value.insert("name".to_owned(), Value::from(filter.name));
         value.insert("typed_config".to_owned(), filter.typed_config.clone());
         let object = ef::envoy_config_object_match::ObjectTypes::Listener(listener);
-        self.patch(ef::ApplyTo::NetworkFilter, direction, Some(object), operation, Some(value))
+        self.patch(
+            ef::ApplyTo::NetworkFilter,
+            direction,
+            Some(object),
+            operation,
+            Some(value),
+        )
     }
 
     fn cluster_patches(&self, patch: &ClusterPatch) -> Vec<ef::EnvoyConfigObjectPatch> {
@@ -195,14 +208,24 @@ impl Assembly<'_> {
         };
         let one = |matching, operation, value: Option<&Value>| {
             let value = value.and_then(Value::as_object).cloned();
-            self.patch(ef::ApplyTo::Cluster, Direction::Outbound, matching, operation, value)
+            self.patch(
+                ef::ApplyTo::Cluster,
+                Direction::Outbound,
+                matching,
+                operation,
+                value,
+            )
         };
         match &patch.change {
             ClusterChange::Merge(value) => {
                 vec![one(Some(by_name()), Operation::Merge, Some(value))]
             }
             ClusterChange::MergeReplacingLists(value) => {
-                vec![one(Some(by_name()), Operation::MergeAndReplaceList, Some(value))]
+                vec![one(
+                    Some(by_name()),
+                    Operation::MergeAndReplaceList,
+                    Some(value),
+                )]
             }
             ClusterChange::Replace(value) => vec![
                 one(Some(by_name()), Operation::Remove, None),
@@ -243,7 +266,9 @@ impl Assembly<'_> {
     /// announce it.
     fn proxy_match(&self) -> Option<ef::ProxyMatch> {
         self.registration.is_gated().then(|| {
-            let gate = self.settings.proxy_metadata_of(self.registration.protocol().name());
+            let gate = self
+                .settings
+                .proxy_metadata_of(self.registration.protocol().name());
             ef::ProxyMatch {
                 metadata: BTreeMap::from([(gate.key, gate.value)]),
                 ..ef::ProxyMatch::default()
@@ -273,7 +298,10 @@ impl Assembly<'_> {
             text((HASH_ANNOTATION, &spec_hash(&object.spec))),
         ]);
         Filter {
-            key: FilterKey { namespace, name: Arc::from(name) },
+            key: FilterKey {
+                namespace,
+                name: Arc::from(name),
+            },
             service: service.clone(),
             host: self.service.host().as_str().to_owned(),
             port: self.port.number(),
@@ -305,8 +333,10 @@ fn spec_hash(spec: &EnvoyFilter) -> String {
 }
 
 fn outbound_match(listener: &ListenerMatch) -> ef::ListenerMatch {
-    let mut matching =
-        ef::ListenerMatch { filter_chain: Some(chain_match(0)), ..ef::ListenerMatch::default() };
+    let mut matching = ef::ListenerMatch {
+        filter_chain: Some(chain_match(0)),
+        ..ef::ListenerMatch::default()
+    };
     match listener {
         ListenerMatch::Name(name) => matching.name.clone_from(name),
         ListenerMatch::Port(port) => matching.port_number = *port,

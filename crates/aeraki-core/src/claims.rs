@@ -82,7 +82,10 @@ impl Claims {
             }
             Visibility::Namespaces(namespaces) => {
                 for namespace in namespaces {
-                    let seen = claimants.by_namespace.entry(Arc::clone(namespace)).or_default();
+                    let seen = claimants
+                        .by_namespace
+                        .entry(Arc::clone(namespace))
+                        .or_default();
                     seen.insert(Arc::clone(&claimant));
                 }
             }
@@ -91,7 +94,9 @@ impl Claims {
 
     /// Takes a claim back.
     pub(crate) fn release(&mut self, claim: &Claim, visibility: &Visibility) {
-        let Some(claimants) = self.by_key.get_mut(&claim.key) else { return };
+        let Some(claimants) = self.by_key.get_mut(&claim.key) else {
+            return;
+        };
         claimants.ours.remove(&claim.claimant);
         match visibility {
             Visibility::Everywhere => {
@@ -130,7 +135,9 @@ impl Claims {
         claimant: &Claimant,
         visibility: &Visibility,
     ) -> bool {
-        let Some(claimants) = self.by_key.get(key) else { return true };
+        let Some(claimants) = self.by_key.get(key) else {
+            return true;
+        };
         let others = |set: &BTreeSet<Arc<Claimant>>| set.iter().any(|one| **one != *claimant);
         let mut reached = claimants.reached(visibility);
         !reached.any(others)
@@ -161,12 +168,19 @@ impl Claimants {
             Visibility::Everywhere => Box::new(everywhere.chain(self.by_namespace.values())),
             Visibility::Namespaces(none) if none.is_empty() => Box::new(std::iter::empty()),
             Visibility::Namespaces(namespaces) => Box::new(
-                everywhere.chain(namespaces.iter().filter_map(|name| self.by_namespace.get(name))),
+                everywhere.chain(
+                    namespaces
+                        .iter()
+                        .filter_map(|name| self.by_namespace.get(name)),
+                ),
             ),
         }
     }
 
     fn oldest<'a>(&'a self, visibility: &'a Visibility) -> Option<&'a Claimant> {
-        self.reached(visibility).filter_map(BTreeSet::first).min().map(|oldest| &**oldest)
+        self.reached(visibility)
+            .filter_map(BTreeSet::first)
+            .min()
+            .map(|oldest| &**oldest)
     }
 }

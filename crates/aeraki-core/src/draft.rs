@@ -66,7 +66,12 @@ impl FilterDraft {
     /// A network filter.
     #[must_use]
     pub fn network(direction: Direction, filter: NetworkFilter) -> Self {
-        Self { direction, filter: Some(filter), clusters: Vec::new(), confidential: false }
+        Self {
+            direction,
+            filter: Some(filter),
+            clusters: Vec::new(),
+            confidential: false,
+        }
     }
 
     /// Adds changes of clusters. They stand in exactly one EnvoyFilter per scope, however many addresses the service

@@ -86,7 +86,10 @@ impl Engine {
     pub fn drain(&mut self) -> Changes {
         let dirty = std::mem::take(&mut self.dirty);
         let outputs = compute(&self.world, dirty);
-        let mut changes = Changes { recomputed: outputs.len(), ..Changes::default() };
+        let mut changes = Changes {
+            recomputed: outputs.len(),
+            ..Changes::default()
+        };
         let mut before = BTreeMap::new();
         for (key, output) in outputs {
             self.store(key, output, &mut before);
@@ -113,19 +116,28 @@ impl Engine {
 
     /// Service objects whose generator failed. What they own must be left as it is, known here or not.
     pub fn held(&self) -> impl Iterator<Item = &ObjectKey> {
-        self.units.iter().filter(|(_, unit)| unit.held).map(|(key, _)| key)
+        self.units
+            .iter()
+            .filter(|(_, unit)| unit.held)
+            .map(|(key, _)| key)
     }
 
     /// All diagnostics, sorted by object and field, each once.
     #[must_use]
     pub fn diagnostics(&self) -> BTreeSet<&Diagnostic> {
-        self.units.values().flat_map(|unit| &unit.diagnostics).collect()
+        self.units
+            .values()
+            .flat_map(|unit| &unit.diagnostics)
+            .collect()
     }
 
     /// Every service port, and what becomes of it.
     pub fn decisions(&self) -> impl Iterator<Item = (&Service, &Port, Decision)> {
         self.world.services().flat_map(move |service| {
-            service.ports().iter().map(move |port| (service, port, self.world.decide(port)))
+            service
+                .ports()
+                .iter()
+                .map(move |port| (service, port, self.world.decide(port)))
         })
     }
 
@@ -162,8 +174,14 @@ impl Engine {
         for (name, filter) in &old.filters {
             if !filters.contains_key(name) {
                 // Another service may have taken the name over in this very pass.
-                if self.filters.get(name).is_some_and(|now| Arc::ptr_eq(now, filter)) {
-                    before.entry(name.clone()).or_insert_with(|| Some(Arc::clone(filter)));
+                if self
+                    .filters
+                    .get(name)
+                    .is_some_and(|now| Arc::ptr_eq(now, filter))
+                {
+                    before
+                        .entry(name.clone())
+                        .or_insert_with(|| Some(Arc::clone(filter)));
                     self.filters.remove(name);
                 }
             }
@@ -191,7 +209,10 @@ impl Engine {
             match interest {
                 Interest::Host(host) => self.by_host.insert(host, unit.clone()),
                 Interest::Object(object) => {
-                    self.by_object.entry(object.clone()).or_default().insert(unit.clone());
+                    self.by_object
+                        .entry(object.clone())
+                        .or_default()
+                        .insert(unit.clone());
                 }
             }
         }

@@ -18,8 +18,14 @@ pub enum Step {
 #[must_use]
 pub fn key(key: &str) -> String {
     let plain = !key.is_empty()
-        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-    if plain { format!(".{key}") } else { format!("[{key:?}]") }
+        && key
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if plain {
+        format!(".{key}")
+    } else {
+        format!("[{key:?}]")
+    }
 }
 
 /// Writes steps as a path.
@@ -42,7 +48,9 @@ pub fn split(path: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut rest = path;
     while !rest.is_empty() {
-        let Some((step, remaining)) = first_step(rest) else { break };
+        let Some((step, remaining)) = first_step(rest) else {
+            break;
+        };
         steps.push(step);
         rest = remaining;
     }

@@ -35,12 +35,20 @@ pub(crate) fn generate(world: &World, key: &ObjectKey) -> Output {
     let services = world.services_of(key);
     check_hosts(world, key, &mut output);
     for (index, service) in services.iter().enumerate() {
-        output.interests.insert(Interest::Host(service.host().clone()));
+        output
+            .interests
+            .insert(Interest::Host(service.host().clone()));
         for port in service.ports() {
             match world.decide(port) {
                 Decision::Ours(registration) => {
                     let claimant = world::claimant(services, index, port);
-                    let task = PortTask { world, registration, service, port, claimant };
+                    let task = PortTask {
+                        world,
+                        registration,
+                        service,
+                        port,
+                        claimant,
+                    };
                     task.run(&mut output);
                 }
                 other => explain(world, service, port, &other, &mut output.diagnostics),
@@ -67,7 +75,9 @@ fn check_hosts(world: &World, key: &ObjectKey, output: &mut Output) {
         if crate::host::has_forbidden_characters(host) {
             let sentence = format!("the host {host:?} has characters that no host may have");
             let diagnostic = Diagnostic::new(&catalogue::FORBIDDEN_CHARACTER, key, sentence);
-            output.diagnostics.push(diagnostic.at(format!("spec.hosts[{i}]")));
+            output
+                .diagnostics
+                .push(diagnostic.at(format!("spec.hosts[{i}]")));
         }
     }
 }
@@ -118,7 +128,9 @@ fn unknown_protocol(world: &World, object: &ObjectKey, name: &str) -> Diagnostic
             corrected.replace_range(span, near);
             diagnostic.help(format!("did you mean `{corrected}`? known: {known}"))
         }
-        None => diagnostic.severity(Severity::Info).help(format!("known: {known}")),
+        None => diagnostic
+            .severity(Severity::Info)
+            .help(format!("known: {known}")),
     }
 }
 
@@ -157,27 +169,47 @@ impl PortTask<'_> {
         output: &mut Output,
     ) {
         let mut report = Vec::new();
-        let listeners =
-            listener::outbound(self.world, self.service, self.port, &self.claimant, &mut report);
+        let listeners = listener::outbound(
+            self.world,
+            self.service,
+            self.port,
+            &self.claimant,
+            &mut report,
+        );
         if !audiences.is_empty() {
             output.diagnostics.append(&mut report);
         }
-        let nobody = [Audience { rule: None, targets: Vec::new() }];
-        let audiences = if audiences.is_empty() { &nobody[..] } else { audiences };
+        let nobody = [Audience {
+            rule: None,
+            targets: Vec::new(),
+        }];
+        let audiences = if audiences.is_empty() {
+            &nobody[..]
+        } else {
+            audiences
+        };
         for (index, audience) in audiences.iter().enumerate() {
             let wanted = if index == 0 { inbound } else { None };
-            let Some(drafts) = self.drafts(audience.rule, inbound, output) else { continue };
+            let Some(drafts) = self.drafts(audience.rule, inbound, output) else {
+                continue;
+            };
             let sources: Vec<&Object> = audience.rule.into_iter().collect();
             let assembly = self.assembly(&sources);
             if let Some(side) = wanted {
-                let made = drafts.iter().filter(|draft| draft.direction == Direction::Inbound);
+                let made = drafts
+                    .iter()
+                    .filter(|draft| draft.direction == Direction::Inbound);
                 let inbound = made.filter_map(|draft| self.inbound_filter(side, draft));
                 output.filters.extend(inbound);
             }
-            let outbound: Vec<&FilterDraft> =
-                drafts.iter().filter(|draft| draft.direction == Direction::Outbound).collect();
+            let outbound: Vec<&FilterDraft> = drafts
+                .iter()
+                .filter(|draft| draft.direction == Direction::Outbound)
+                .collect();
             let targets = self.confine(&outbound, &audience.targets, &mut output.diagnostics);
-            output.filters.extend(assembly.outbound(&outbound, &listeners, &targets));
+            output
+                .filters
+                .extend(assembly.outbound(&outbound, &listeners, &targets));
         }
     }
 
@@ -187,7 +219,8 @@ impl PortTask<'_> {
         if side.shared && placement == Placement::InsertBefore {
             return None;
         }
-        self.assembly(&[]).inbound(draft, side.inbound.target_port(), side.selector)
+        self.assembly(&[])
+            .inbound(draft, side.inbound.target_port(), side.selector)
     }
 
     fn assembly<'s>(&'s self, sources: &'s [&'s Object]) -> Assembly<'s> {
@@ -216,8 +249,13 @@ impl PortTask<'_> {
             rule,
             inbound,
         );
-        let result = catch_unwind(AssertUnwindSafe(|| self.registration.generator().generate(&ctx)));
-        let Findings { diagnostics, interests } = ctx.into_findings();
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            self.registration.generator().generate(&ctx)
+        }));
+        let Findings {
+            diagnostics,
+            interests,
+        } = ctx.into_findings();
         output.diagnostics.extend(diagnostics);
         output.interests.extend(interests);
         match result {
@@ -230,23 +268,35 @@ impl PortTask<'_> {
             Err(_) => {
                 output.failed = true;
                 let sentence = format!("the {} generator panicked", self.registration.protocol());
-                output.diagnostics.push(self.about(&catalogue::GENERATOR_PANICKED, sentence));
+                output
+                    .diagnostics
+                    .push(self.about(&catalogue::GENERATOR_PANICKED, sentence));
                 None
             }
         }
     }
 
     fn loadable(&self, drafts: Vec<FilterDraft>, output: &mut Output) -> Option<Vec<FilterDraft>> {
-        let reason = drafts.iter().find_map(|draft| loadable::rejection(draft, self.registration));
-        let Some(reason) = reason else { return Some(drafts) };
+        let reason = drafts
+            .iter()
+            .find_map(|draft| loadable::rejection(draft, self.registration));
+        let Some(reason) = reason else {
+            return Some(drafts);
+        };
         output.failed = true;
-        output.diagnostics.push(self.about(&catalogue::WOULD_BE_REJECTED, reason));
+        output
+            .diagnostics
+            .push(self.about(&catalogue::WOULD_BE_REJECTED, reason));
         None
     }
 
     fn failure(&self, error: GenerateError) -> Diagnostic {
         match error {
-            GenerateError::InvalidInput { object, field, reason } => {
+            GenerateError::InvalidInput {
+                object,
+                field,
+                reason,
+            } => {
                 let object = object.as_ref().unwrap_or(self.service.object());
                 Diagnostic::new(&catalogue::GENERATION_FAILED, object, reason).at(field)
             }
@@ -278,12 +328,14 @@ impl PortTask<'_> {
 
     /// Who gets the outbound filter; nobody, if another service owns the host and port.
     fn audiences<'w>(&'w self, report: &mut Vec<Diagnostic>) -> Vec<Audience<'w>> {
-        let key = crate::claims::ClaimKey::HostPort(
-            self.service.host().clone(),
-            self.port.number(),
-        );
+        let key =
+            crate::claims::ClaimKey::HostPort(self.service.host().clone(), self.port.number());
         let visibility = self.service.visibility();
-        if let Some(owner) = self.world.claims().owner_before(&key, &self.claimant, visibility) {
+        if let Some(owner) = self
+            .world
+            .claims()
+            .owner_before(&key, &self.claimant, visibility)
+        {
             let sentence = format!(
                 "`{}` port {} belongs to {}, which is older or comes first by name",
                 self.service.host(),
@@ -293,8 +345,7 @@ impl PortTask<'_> {
             report.push(self.about(&catalogue::DUPLICATE_HOST, sentence));
             return Vec::new();
         }
-        let reads_rules =
-            self.registration.expressed().routing != crate::registry::Routing::Istio;
+        let reads_rules = self.registration.expressed().routing != crate::registry::Routing::Istio;
         let mut audiences = scope::audiences(self.world, self.service, report);
         if !reads_rules {
             // No rule changes such a filter, so nobody needs one of their own.
@@ -319,10 +370,16 @@ impl PortTask<'_> {
         let sentence = "the filter holds a password in clear text, so only the service's own \
                         namespace gets it";
         report.push(self.about(&catalogue::CONFIDENTIAL, sentence));
-        let mut confined: Vec<Target> =
-            targets.iter().filter(|target| target.namespace != *root).cloned().collect();
+        let mut confined: Vec<Target> = targets
+            .iter()
+            .filter(|target| target.namespace != *root)
+            .cloned()
+            .collect();
         if own != root && confined.iter().all(|target| target.namespace != *own) {
-            confined.push(Target { namespace: Arc::clone(own), overrides: false });
+            confined.push(Target {
+                namespace: Arc::clone(own),
+                overrides: false,
+            });
         }
         confined
     }
@@ -358,14 +415,22 @@ impl PortTask<'_> {
             return None;
         }
         let shared = self.inbound_is_shared(report)?;
-        Some(InboundSide { inbound: Inbound::new(target_port), selector, shared })
+        Some(InboundSide {
+            inbound: Inbound::new(target_port),
+            selector,
+            shared,
+        })
     }
 
     /// Whether an older service has the same filter on the same chain; `None`, and reported, if it has another one.
     fn inbound_is_shared(&self, report: &mut Vec<Diagnostic>) -> Option<bool> {
         let key = world::inbound_claim(self.service, self.port)?;
         let everyone = crate::visibility::Visibility::Everywhere;
-        let Some(owner) = self.world.claims().owner_before(&key, &self.claimant, &everyone) else {
+        let Some(owner) = self
+            .world
+            .claims()
+            .owner_before(&key, &self.claimant, &everyone)
+        else {
             return Some(false);
         };
         let theirs = self.world.protocol_of(owner);

@@ -132,7 +132,15 @@ impl<'a> ServiceContext<'a> {
         inbound: Option<Inbound>,
     ) -> Self {
         let findings = RefCell::default();
-        Self { world, registration, service, port, rule, inbound, findings }
+        Self {
+            world,
+            registration,
+            service,
+            port,
+            rule,
+            inbound,
+            findings,
+        }
     }
 
     /// The service.
@@ -186,7 +194,9 @@ impl<'a> ServiceContext<'a> {
     /// The visible DestinationRule that applies to the service's own host.
     #[must_use]
     pub fn destination_rule(&self) -> Option<&'a DestinationRule> {
-        self.world.destination_rules_of(self.service.host(), self.service).next()
+        self.world
+            .destination_rules_of(self.service.host(), self.service)
+            .next()
     }
 
     /// The service that `host` names, as seen from this one: its own namespace first, then the oldest that is visible.
@@ -201,7 +211,8 @@ impl<'a> ServiceContext<'a> {
 
     /// The objects of an extra kind in the service's namespace that name the service's host, oldest first.
     pub fn extras(&self, kind: Kind) -> impl Iterator<Item = &'a Object> + use<'a> {
-        self.world.extras(kind, self.service.namespace(), self.service.host())
+        self.world
+            .extras(kind, self.service.namespace(), self.service.host())
     }
 
     /// The object of an extra kind by its name, in the service's namespace.

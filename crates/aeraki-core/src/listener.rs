@@ -39,9 +39,12 @@ pub(crate) fn names(service: &Service, port: &Port, settings: &Settings) -> Vec<
         (Transport::Http, _) => vec![name(WILDCARD)],
         (Transport::Tcp | Transport::Tls, addressing) => match addressing {
             Addressing::Explicit { single, .. } => single.iter().map(|(_, a)| name(a)).collect(),
-            Addressing::Allocated(auto) => {
-                auto.iter().map(String::as_str).chain([WILDCARD]).map(name).collect()
-            }
+            Addressing::Allocated(auto) => auto
+                .iter()
+                .map(String::as_str)
+                .chain([WILDCARD])
+                .map(name)
+                .collect(),
             Addressing::Wildcard => vec![name(WILDCARD)],
             Addressing::Headless(endpoints) => endpoints.iter().map(|a| name(a)).collect(),
             Addressing::Unknown => Vec::new(),
@@ -61,7 +64,13 @@ pub(crate) fn outbound(
     claimant: &Claimant,
     report: &mut Vec<Diagnostic>,
 ) -> Vec<Outbound> {
-    let mut finder = Finder { world, service, port, claimant, report };
+    let mut finder = Finder {
+        world,
+        service,
+        port,
+        claimant,
+        report,
+    };
     match service.addressing() {
         Addressing::Explicit { single, ranges } => finder.explicit(single, ranges),
         Addressing::Allocated(auto) => {
@@ -79,9 +88,8 @@ pub(crate) fn outbound(
         Addressing::Headless(endpoints) => {
             finder.one_object(endpoints.iter().map(String::as_str), false)
         }
-        Addressing::Unknown => {
-            finder.by_port("add `spec.clusterIP` as the cluster has it, or a port number of its own")
-        }
+        Addressing::Unknown => finder
+            .by_port("add `spec.clusterIP` as the cluster has it, or a port number of its own"),
     }
 }
 
@@ -94,18 +102,28 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
-    fn explicit(&mut self, single: &[(usize, String)], ranges: &[(usize, String)]) -> Vec<Outbound> {
+    fn explicit(
+        &mut self,
+        single: &[(usize, String)],
+        ranges: &[(usize, String)],
+    ) -> Vec<Outbound> {
         for (index, range) in ranges {
             let sentence = format!("`{range}` is no single address, so it gets no filter");
             let diagnostic =
                 Diagnostic::new(&catalogue::CIDR_ADDRESS, self.service.object(), sentence);
-            self.report.push(diagnostic.at(format!("spec.addresses[{index}]")));
+            self.report
+                .push(diagnostic.at(format!("spec.addresses[{index}]")));
         }
         let mut objects: Vec<Outbound> = Vec::new();
         for (_, address) in single {
-            let Some(listener) = self.owned(address, Severity::Warning) else { continue };
+            let Some(listener) = self.owned(address, Severity::Warning) else {
+                continue;
+            };
             let address = Some(address.clone());
-            objects.push(Outbound { address, listeners: vec![listener] });
+            objects.push(Outbound {
+                address,
+                listeners: vec![listener],
+            });
         }
         // The localhost listener is one, however many addresses there are.
         if let (Some(first), Some(localhost)) = (objects.first_mut(), self.localhost()) {
@@ -123,30 +141,48 @@ impl Finder<'_> {
         for address in addresses {
             // Losing the wildcard listener matters little where the proxies use allocated addresses.
             let minor = others_known && address == WILDCARD;
-            let severity = if minor { Severity::Info } else { Severity::Warning };
+            let severity = if minor {
+                Severity::Info
+            } else {
+                Severity::Warning
+            };
             listeners.extend(self.owned(address, severity));
         }
         listeners.extend(self.localhost());
-        vec![Outbound { address: None, listeners }]
+        vec![Outbound {
+            address: None,
+            listeners,
+        }]
     }
 
     fn by_port(&mut self, remedy: &str) -> Vec<Outbound> {
         let number = self.port.number();
         let key = ClaimKey::Port(number);
-        let sole =
-            self.world.claims().is_sole(&key, self.claimant, self.service.visibility());
+        let sole = self
+            .world
+            .claims()
+            .is_sole(&key, self.claimant, self.service.visibility());
         if sole {
-            return vec![Outbound { address: None, listeners: vec![ListenerMatch::Port(number)] }];
+            return vec![Outbound {
+                address: None,
+                listeners: vec![ListenerMatch::Port(number)],
+            }];
         }
         let sentence = format!("no listener of port {number} is known to be this service's alone");
         let diagnostic = Diagnostic::new(&catalogue::NO_LISTENER, self.service.object(), sentence);
-        self.report.push(diagnostic.at(self.port.field()).help(remedy));
-        vec![Outbound { address: None, listeners: Vec::new() }]
+        self.report
+            .push(diagnostic.at(self.port.field()).help(remedy));
+        vec![Outbound {
+            address: None,
+            listeners: Vec::new(),
+        }]
     }
 
     fn localhost(&mut self) -> Option<ListenerMatch> {
         let wanted = self.world.settings().localhost_listeners;
-        wanted.then(|| self.owned(LOCALHOST, Severity::Info)).flatten()
+        wanted
+            .then(|| self.owned(LOCALHOST, Severity::Info))
+            .flatten()
     }
 
     /// The listener of `address`, unless an older service owns it; that is reported.
@@ -154,16 +190,22 @@ impl Finder<'_> {
         let name = format!("{address}_{}", self.port.number());
         let key = ClaimKey::Listener(name.clone());
         let visibility = self.service.visibility();
-        let owner = self.world.claims().owner_before(&key, self.claimant, visibility);
+        let owner = self
+            .world
+            .claims()
+            .owner_before(&key, self.claimant, visibility);
         match owner {
             None => Some(ListenerMatch::Name(name)),
             Some(owner) => {
                 let rival = &owner.object;
-                let sentence =
-                    format!("the listener `{name}` belongs to {rival} ({})", owner.first_host);
+                let sentence = format!(
+                    "the listener `{name}` belongs to {rival} ({})",
+                    owner.first_host
+                );
                 let diagnostic =
                     Diagnostic::new(&catalogue::LISTENER_CLASH, self.service.object(), sentence);
-                self.report.push(diagnostic.at(self.port.field()).severity(severity));
+                self.report
+                    .push(diagnostic.at(self.port.field()).severity(severity));
                 None
             }
         }

@@ -13,7 +13,8 @@ use crate::registry::Registration;
 pub(crate) fn rejection(draft: &FilterDraft, registration: &Registration) -> Option<String> {
     let own = registration.own_checks();
     let of_filter = draft.filter.as_ref().and_then(|filter| {
-        typed(&filter.typed_config).or_else(|| common(&filter.typed_config))
+        typed(&filter.typed_config)
+            .or_else(|| common(&filter.typed_config))
             .or_else(|| own.iter().find_map(|check| check(&filter.typed_config)))
     });
     of_filter.or_else(|| {
@@ -32,18 +33,20 @@ pub(crate) fn rejection(draft: &FilterDraft, registration: &Registration) -> Opt
 
 /// Every extension needs a type: Envoy no longer finds one by its name alone.
 fn typed(config: &Value) -> Option<String> {
-    let known = config.get("@type").and_then(Value::as_str).is_some_and(|url| {
-        url.strip_prefix("type.googleapis.com/").is_some_and(|name| !name.is_empty())
-    });
+    let known = config
+        .get("@type")
+        .and_then(Value::as_str)
+        .is_some_and(|url| {
+            url.strip_prefix("type.googleapis.com/")
+                .is_some_and(|name| !name.is_empty())
+        });
     (!known).then(|| "a typed_config has no @type".to_owned())
 }
 
 /// Rules that hold anywhere in a config.
 fn common(value: &Value) -> Option<String> {
     match value {
-        Value::Object(fields) => {
-            of_object(fields).or_else(|| fields.values().find_map(common))
-        }
+        Value::Object(fields) => of_object(fields).or_else(|| fields.values().find_map(common)),
         Value::Array(items) => items.iter().find_map(common),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
@@ -62,7 +65,9 @@ fn of_object(fields: &Map<String, Value>) -> Option<String> {
             return Some(format!("`{name}` is empty"));
         }
     }
-    let extension_without_type = fields.get("typed_config").is_some_and(|c| typed(c).is_some());
+    let extension_without_type = fields
+        .get("typed_config")
+        .is_some_and(|c| typed(c).is_some());
     extension_without_type.then(|| "a typed_config has no @type".to_owned())
 }
 

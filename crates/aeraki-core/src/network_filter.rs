@@ -37,5 +37,12 @@ fn place<M: Name + Serialize>(
     config: &M,
 ) -> Result<FilterDraft, GenerateError> {
     let typed_config = aeraki_api::typed_config(config)?;
-    Ok(FilterDraft::network(direction, NetworkFilter { placement, name, typed_config }))
+    Ok(FilterDraft::network(
+        direction,
+        NetworkFilter {
+            placement,
+            name,
+            typed_config,
+        },
+    ))
 }

@@ -79,7 +79,11 @@ pub struct ObjectKey {
 impl ObjectKey {
     /// The key of `namespace/name`.
     pub fn new(kind: Kind, namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
-        Self { kind, namespace: namespace.into(), name: name.into() }
+        Self {
+            kind,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -185,39 +189,66 @@ impl From<Cr<ServiceEntry>> for Object {
     fn from(cr: Cr<ServiceEntry>) -> Self {
         let auto_addresses = auto_addresses(cr.status.as_ref());
         let spec = Box::new(cr.spec);
-        Self::new(Kind::SERVICE_ENTRY, cr.metadata, Body::ServiceEntry { spec, auto_addresses })
+        Self::new(
+            Kind::SERVICE_ENTRY,
+            cr.metadata,
+            Body::ServiceEntry {
+                spec,
+                auto_addresses,
+            },
+        )
     }
 }
 
 impl From<Cr<VirtualService>> for Object {
     fn from(cr: Cr<VirtualService>) -> Self {
-        Self::new(Kind::VIRTUAL_SERVICE, cr.metadata, Body::VirtualService(Box::new(cr.spec)))
+        Self::new(
+            Kind::VIRTUAL_SERVICE,
+            cr.metadata,
+            Body::VirtualService(Box::new(cr.spec)),
+        )
     }
 }
 
 impl From<Cr<DestinationRule>> for Object {
     fn from(cr: Cr<DestinationRule>) -> Self {
-        Self::new(Kind::DESTINATION_RULE, cr.metadata, Body::DestinationRule(Box::new(cr.spec)))
+        Self::new(
+            Kind::DESTINATION_RULE,
+            cr.metadata,
+            Body::DestinationRule(Box::new(cr.spec)),
+        )
     }
 }
 
 impl From<kubernetes::Service> for Object {
     fn from(service: kubernetes::Service) -> Self {
-        Self::new(Kind::SERVICE, service.metadata, Body::Service(Box::new(service.spec)))
+        Self::new(
+            Kind::SERVICE,
+            service.metadata,
+            Body::Service(Box::new(service.spec)),
+        )
     }
 }
 
 impl From<EndpointSlice> for Object {
     fn from(mut slice: EndpointSlice) -> Self {
         let meta = std::mem::take(&mut slice.metadata);
-        Self::new(Kind::ENDPOINT_SLICE, meta, Body::EndpointSlice(Box::new(slice)))
+        Self::new(
+            Kind::ENDPOINT_SLICE,
+            meta,
+            Body::EndpointSlice(Box::new(slice)),
+        )
     }
 }
 
 /// `status.addresses` is `[{host, value}]`, written by istiod for entries without addresses of their own.
 fn auto_addresses(status: Option<&serde_json::Value>) -> Vec<(String, String)> {
     let text = |value: &serde_json::Value, field: &str| {
-        value.get(field).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+        value
+            .get(field)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
     };
     status
         .and_then(|status| status.get("addresses")?.as_array())

@@ -93,12 +93,15 @@ fn remove(
     }
 }
 
-
 /// Ours by label and by the form of the name.
 #[must_use]
 pub fn is_ours(object: &Cr<EnvoyFilter>) -> bool {
     let (label, value) = MANAGER_LABEL;
-    object.metadata.labels.get(label).is_some_and(|v| v == value)
+    object
+        .metadata
+        .labels
+        .get(label)
+        .is_some_and(|v| v == value)
         && ["aeraki-outbound-", "aeraki-inbound-"]
             .iter()
             .any(|form| object.metadata.name.starts_with(form))

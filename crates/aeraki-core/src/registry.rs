@@ -63,11 +63,23 @@ pub struct Forms {
 
 impl Forms {
     /// No form at all.
-    pub const NONE: Self = Self { exact: false, prefix: false, regex: false };
+    pub const NONE: Self = Self {
+        exact: false,
+        prefix: false,
+        regex: false,
+    };
     /// Only `exact`.
-    pub const EXACT: Self = Self { exact: true, prefix: false, regex: false };
+    pub const EXACT: Self = Self {
+        exact: true,
+        prefix: false,
+        regex: false,
+    };
     /// Every form.
-    pub const ALL: Self = Self { exact: true, prefix: true, regex: true };
+    pub const ALL: Self = Self {
+        exact: true,
+        prefix: true,
+        regex: true,
+    };
 }
 
 /// What of a VirtualService has a meaning for the protocol.
@@ -369,7 +381,9 @@ macro_rules! register {
 #[non_exhaustive]
 pub enum RegistryError {
     /// Two protocols claim one port-name token.
-    #[error("the port-name token `{token}` is claimed by {first} and by {second}; link only one of them")]
+    #[error(
+        "the port-name token `{token}` is claimed by {first} and by {second}; link only one of them"
+    )]
     Duplicate {
         /// The token.
         token: &'static str,
@@ -410,11 +424,18 @@ impl Registry {
             for token in registration.tokens() {
                 if let Some(earlier) = by_token.insert(token, registration) {
                     let (first, second) = (earlier.origin, registration.origin);
-                    return Err(RegistryError::Duplicate { token, first, second });
+                    return Err(RegistryError::Duplicate {
+                        token,
+                        first,
+                        second,
+                    });
                 }
             }
         }
-        Ok(Self { registrations, by_token })
+        Ok(Self {
+            registrations,
+            by_token,
+        })
     }
 
     /// All registrations, by protocol name.
@@ -433,7 +454,10 @@ impl Registry {
     pub fn find(&self, token: &str) -> Option<&'static Registration> {
         match self.by_token.get(token) {
             Some(found) => Some(found),
-            None => self.by_token.get(token.to_ascii_lowercase().as_str()).copied(),
+            None => self
+                .by_token
+                .get(token.to_ascii_lowercase().as_str())
+                .copied(),
         }
     }
 
@@ -445,7 +469,8 @@ impl Registry {
     /// The input that declares `kind`, by name and group.
     #[must_use]
     pub fn input(&self, group: &str, name: &str) -> Option<&'static Input> {
-        self.inputs().find(|input| input.kind.group() == group && input.kind.name() == name)
+        self.inputs()
+            .find(|input| input.kind.group() == group && input.kind.name() == name)
     }
 
     /// Every declared extra kind.
@@ -455,8 +480,14 @@ impl Registry {
 
     /// Every diagnostic code of this binary: core's, then the protocols'.
     pub fn codes(&self) -> impl Iterator<Item = &'static Code> + '_ {
-        let own = self.registrations.iter().flat_map(|r| r.codes.iter().copied());
-        crate::diagnostic::catalogue::CATALOGUE.iter().copied().chain(own)
+        let own = self
+            .registrations
+            .iter()
+            .flat_map(|r| r.codes.iter().copied());
+        crate::diagnostic::catalogue::CATALOGUE
+            .iter()
+            .copied()
+            .chain(own)
     }
 }
 

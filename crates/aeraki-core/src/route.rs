@@ -87,6 +87,12 @@ impl RouteTable {
     #[must_use]
     pub fn always(action: Action) -> Self {
         let conditions = Conditions::default();
-        Self { routes: vec![Route { conditions, action, mirrors: Vec::new() }] }
+        Self {
+            routes: vec![Route {
+                conditions,
+                action,
+                mirrors: Vec::new(),
+            }],
+        }
     }
 }

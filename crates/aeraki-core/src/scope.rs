@@ -48,11 +48,17 @@ pub(crate) fn audiences<'a>(
     for target in targets(world, service, &candidates, report) {
         let rule = rule_for(&candidates, &target, world);
         used.extend(rule.map(|rule| &rule.key));
-        match audiences.iter_mut().find(|audience| same(audience.rule, rule)) {
+        match audiences
+            .iter_mut()
+            .find(|audience| same(audience.rule, rule))
+        {
             // The common filter already says the same there.
             Some(audience) if target.overrides && !audience.targets[0].overrides => {}
             Some(audience) => audience.targets.push(target),
-            None => audiences.push(Audience { rule, targets: vec![target] }),
+            None => audiences.push(Audience {
+                rule,
+                targets: vec![target],
+            }),
         }
     }
     for candidate in &candidates {
@@ -98,10 +104,18 @@ fn targets(
     report: &mut Vec<Diagnostic>,
 ) -> Vec<Target> {
     let root = &world.settings().root_namespace;
-    let plain = |namespace: &Arc<str>| Target { namespace: namespace.clone(), overrides: false };
+    let plain = |namespace: &Arc<str>| Target {
+        namespace: namespace.clone(),
+        overrides: false,
+    };
     if world.settings().scope == Scope::ServiceNamespace {
         let own = service.namespace();
-        return service.visibility().includes(own).then(|| plain(own)).into_iter().collect();
+        return service
+            .visibility()
+            .includes(own)
+            .then(|| plain(own))
+            .into_iter()
+            .collect();
     }
     match service.visibility() {
         Visibility::Everywhere => {
@@ -109,18 +123,25 @@ fn targets(
                 Visibility::Namespaces(namespaces) => Some(namespaces),
                 Visibility::Everywhere => None,
             });
-            let special: BTreeSet<&Arc<str>> =
-                special.flatten().filter(|namespace| *namespace != root).collect();
-            let overriding = special
-                .into_iter()
-                .map(|namespace| Target { namespace: namespace.clone(), overrides: true });
+            let special: BTreeSet<&Arc<str>> = special
+                .flatten()
+                .filter(|namespace| *namespace != root)
+                .collect();
+            let overriding = special.into_iter().map(|namespace| Target {
+                namespace: namespace.clone(),
+                overrides: true,
+            });
             std::iter::once(plain(root)).chain(overriding).collect()
         }
         Visibility::Namespaces(namespaces) => {
             if namespaces.contains(root) {
                 report_root_export(service, root, report);
             }
-            namespaces.iter().filter(|namespace| *namespace != root).map(plain).collect()
+            namespaces
+                .iter()
+                .filter(|namespace| *namespace != root)
+                .map(plain)
+                .collect()
         }
     }
 }
@@ -162,7 +183,11 @@ fn report_shadowed(
 ) {
     let sentence = match candidates.first() {
         Some(first) if first.rule.key != loser.rule.key => {
-            format!("it does not apply to `{}`: {} goes first", service.host(), first.rule.key)
+            format!(
+                "it does not apply to `{}`: {} goes first",
+                service.host(),
+                first.rule.key
+            )
         }
         _ => format!("no client of `{}` sees it", service.host()),
     };
@@ -171,7 +196,8 @@ fn report_shadowed(
 }
 
 fn report_root_export(service: &Service, root: &Arc<str>, report: &mut Vec<Diagnostic>) {
-    let sentence = format!("clients in `{root}` get no filter: there it would reach the whole mesh");
+    let sentence =
+        format!("clients in `{root}` get no filter: there it would reach the whole mesh");
     let diagnostic = Diagnostic::new(&catalogue::ROOT_EXPORT, service.object(), sentence);
     report.push(diagnostic.at("spec.exportTo"));
 }

@@ -181,7 +181,12 @@ impl Service {
     /// The value of an annotation of its object, trimmed; `None` if absent or blank.
     #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.object.meta.annotations.get(key).map(|v| v.trim()).filter(|v| !v.is_empty())
+        self.object
+            .meta
+            .annotations
+            .get(key)
+            .map(|v| v.trim())
+            .filter(|v| !v.is_empty())
     }
 
     /// When its object was created.
@@ -206,7 +211,10 @@ pub(crate) fn services_of(
     settings: &Settings,
 ) -> Vec<Service> {
     match &object.body {
-        Body::ServiceEntry { spec, auto_addresses } => spec
+        Body::ServiceEntry {
+            spec,
+            auto_addresses,
+        } => spec
             .hosts
             .iter()
             .filter(|host| !crate::host::has_forbidden_characters(host))
@@ -227,7 +235,12 @@ fn from_entry(
 ) -> Service {
     let addressing = entry_addressing(spec, auto_addresses, &host);
     Service {
-        ports: spec.ports.iter().enumerate().map(|(i, port)| entry_port(i, port)).collect(),
+        ports: spec
+            .ports
+            .iter()
+            .enumerate()
+            .map(|(i, port)| entry_port(i, port))
+            .collect(),
         visibility: Visibility::from_export_to(
             spec.export_to.iter().map(String::as_str),
             &object.key.namespace,
@@ -240,7 +253,11 @@ fn from_entry(
 }
 
 fn entry_port(index: usize, port: &aeraki_api::networking::ServicePort) -> Port {
-    let target = if port.target_port == 0 { port.number } else { port.target_port };
+    let target = if port.target_port == 0 {
+        port.number
+    } else {
+        port.target_port
+    };
     Port {
         number: port.number,
         name: port.name.clone(),
@@ -274,11 +291,14 @@ fn entry_addressing(
     if resolution_none || host.is_wildcard() {
         return Addressing::Wildcard;
     }
-    let of_host = |(for_host, _): &&(String, String)| {
-        for_host.is_empty() || Host::new(for_host) == *host
-    };
+    let of_host =
+        |(for_host, _): &&(String, String)| for_host.is_empty() || Host::new(for_host) == *host;
     Addressing::Allocated(
-        auto_addresses.iter().filter(of_host).map(|(_, value)| value.clone()).collect(),
+        auto_addresses
+            .iter()
+            .filter(of_host)
+            .map(|(_, value)| value.clone())
+            .collect(),
     )
 }
 
@@ -432,8 +452,11 @@ fn service_addressing(spec: &ServiceSpec, slices: &[&EndpointSlice]) -> Addressi
 }
 
 fn endpoint_addresses(slices: &[&EndpointSlice]) -> Vec<String> {
-    let mut addresses: Vec<String> =
-        slices.iter().flat_map(|s| &s.endpoints).flat_map(|e| e.addresses.clone()).collect();
+    let mut addresses: Vec<String> = slices
+        .iter()
+        .flat_map(|s| &s.endpoints)
+        .flat_map(|e| e.addresses.clone())
+        .collect();
     addresses.sort();
     addresses.dedup();
     addresses

@@ -66,10 +66,13 @@ impl Settings {
     /// The metadata that gates the protocol called `protocol`.
     #[must_use]
     pub fn proxy_metadata_of(&self, protocol: &str) -> ProxyMetadata {
-        self.proxy_metadata.get(protocol).cloned().unwrap_or_else(|| ProxyMetadata {
-            key: format!("AERAKI_{}", protocol.to_ascii_uppercase().replace('-', "_")),
-            value: "true".to_owned(),
-        })
+        self.proxy_metadata
+            .get(protocol)
+            .cloned()
+            .unwrap_or_else(|| ProxyMetadata {
+                key: format!("AERAKI_{}", protocol.to_ascii_uppercase().replace('-', "_")),
+                value: "true".to_owned(),
+            })
     }
 }
 

@@ -35,7 +35,11 @@ impl Visibility {
                 }
             }
         }
-        if empty { Self::Everywhere } else { Self::Namespaces(namespaces) }
+        if empty {
+            Self::Everywhere
+        } else {
+            Self::Namespaces(namespaces)
+        }
     }
 
     /// Whether a client in `namespace` sees the object.

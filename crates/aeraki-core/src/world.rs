@@ -94,7 +94,10 @@ impl World {
 
     /// The services of one object: none if it is no service, or is only istiod's rendering of one that is here itself.
     pub(crate) fn services_of(&self, key: &ObjectKey) -> &[Service] {
-        self.services.get(key).map(Vec::as_slice).unwrap_or_default()
+        self.services
+            .get(key)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     }
 
     /// Every service, by object.
@@ -105,13 +108,19 @@ impl World {
     /// What becomes of a port.
     pub(crate) fn decide(&self, port: &Port) -> Decision {
         let is_tcp = port.transport() == Transport::Tcp;
-        self.registry.decide(port.name(), port.app_protocol(), is_tcp, &self.settings)
+        self.registry
+            .decide(port.name(), port.app_protocol(), is_tcp, &self.settings)
     }
 
     /// The protocol of the port that a claimant stands for.
     pub(crate) fn protocol_of(&self, claimant: &Claimant) -> Option<Protocol> {
-        let service = self.services_of(&claimant.object).get(claimant.host_index)?;
-        let port = service.ports().iter().find(|port| port.number() == claimant.port)?;
+        let service = self
+            .services_of(&claimant.object)
+            .get(claimant.host_index)?;
+        let port = service
+            .ports()
+            .iter()
+            .find(|port| port.number() == claimant.port)?;
         match self.decide(port) {
             Decision::Ours(registration) => Some(registration.protocol()),
             _ => None,
@@ -132,7 +141,13 @@ impl World {
             self.objects.insert(key.clone(), new);
         }
         let mut parents = self.parents(key);
-        parents.extend(touched.objects.iter().filter(|other| *other != key).cloned());
+        parents.extend(
+            touched
+                .objects
+                .iter()
+                .filter(|other| *other != key)
+                .cloned(),
+        );
         for parent in parents {
             self.rebuild(&parent, &mut touched);
         }
@@ -142,7 +157,11 @@ impl World {
     /// The objects whose services are read from `key`: itself, a slice's Service, a Service's synthetic entry.
     fn parents(&self, key: &ObjectKey) -> Vec<ObjectKey> {
         let entry = |name: &str| {
-            ObjectKey::new(Kind::SERVICE_ENTRY, key.namespace.clone(), format!("synthetic-{name}"))
+            ObjectKey::new(
+                Kind::SERVICE_ENTRY,
+                key.namespace.clone(),
+                format!("synthetic-{name}"),
+            )
         };
         match key.kind {
             Kind::SERVICE_ENTRY => vec![key.clone()],
@@ -158,14 +177,22 @@ impl World {
                 Said::DestinationRule => self.destination_rules.insert(&host, rule_key(object)),
                 Said::Extra => {
                     let place = (object.key.kind, object.key.namespace.clone(), host.clone());
-                    self.extras.entry(place).or_default().insert(rule_key(object));
+                    self.extras
+                        .entry(place)
+                        .or_default()
+                        .insert(rule_key(object));
                 }
             }
             touched.hosts.insert(host);
         }
         if let Some(place) = slice_place(object) {
-            self.slices.entry(place.clone()).or_default().insert(object.key.clone());
-            touched.objects.insert(ObjectKey::new(Kind::SERVICE, place.0, place.1));
+            self.slices
+                .entry(place.clone())
+                .or_default()
+                .insert(object.key.clone());
+            touched
+                .objects
+                .insert(ObjectKey::new(Kind::SERVICE, place.0, place.1));
         }
         touched.objects.insert(object.key.clone());
     }
@@ -188,20 +215,23 @@ impl World {
             if let Some(keys) = self.slices.get_mut(&place) {
                 keys.remove(&object.key);
             }
-            touched.objects.insert(ObjectKey::new(Kind::SERVICE, place.0, place.1));
+            touched
+                .objects
+                .insert(ObjectKey::new(Kind::SERVICE, place.0, place.1));
         }
         touched.objects.insert(object.key.clone());
     }
 
     /// The host patterns that a rule or an extra object is about.
     fn said_hosts(&self, object: &Object) -> Vec<(Host, Said)> {
-        let resolve = |host: &str| {
-            Host::resolve(host, &object.key.namespace, &self.settings.domain)
-        };
+        let resolve =
+            |host: &str| Host::resolve(host, &object.key.namespace, &self.settings.domain);
         match &object.body {
-            Body::VirtualService(spec) => {
-                spec.hosts.iter().map(|host| (resolve(host), Said::VirtualService)).collect()
-            }
+            Body::VirtualService(spec) => spec
+                .hosts
+                .iter()
+                .map(|host| (resolve(host), Said::VirtualService))
+                .collect(),
             Body::DestinationRule(spec) => vec![(resolve(&spec.host), Said::DestinationRule)],
             Body::Extra(extra) => self
                 .registry
@@ -228,13 +258,17 @@ impl World {
         touched.objects.insert(key.clone());
         self.move_claims(&old, &new, touched);
         if !same_to_others(&old, &new) {
-            touched.hosts.extend(old.iter().chain(&new).map(|service| service.host().clone()));
+            touched
+                .hosts
+                .extend(old.iter().chain(&new).map(|service| service.host().clone()));
         }
         for (index, service) in old.iter().enumerate() {
-            self.hosts.remove(service.host(), &service_key(service, index));
+            self.hosts
+                .remove(service.host(), &service_key(service, index));
         }
         for (index, service) in new.iter().enumerate() {
-            self.hosts.insert(service.host(), service_key(service, index));
+            self.hosts
+                .insert(service.host(), service_key(service, index));
         }
         if !new.is_empty() {
             self.services.insert(key.clone(), new);
@@ -242,7 +276,9 @@ impl World {
     }
 
     fn read_services(&self, key: &ObjectKey) -> Vec<Service> {
-        let Some(object) = self.objects.get(key) else { return Vec::new() };
+        let Some(object) = self.objects.get(key) else {
+            return Vec::new();
+        };
         let place = (key.namespace.clone(), key.name.clone());
         let slices: Vec<&EndpointSlice> = self
             .slices
@@ -261,9 +297,12 @@ impl World {
 
     /// Whether the Service that a synthetic entry renders is here itself, and tells more.
     fn is_rendering(&self, service: &Service) -> bool {
-        let Some(name) = service.synthetic_name() else { return false };
+        let Some(name) = service.synthetic_name() else {
+            return false;
+        };
         let namespace = service.namespace().clone();
-        self.objects.contains_key(&ObjectKey::new(Kind::SERVICE, namespace, name))
+        self.objects
+            .contains_key(&ObjectKey::new(Kind::SERVICE, namespace, name))
     }
 
     fn move_claims(&mut self, old: &[Service], new: &[Service], touched: &mut Touched) {
@@ -290,7 +329,11 @@ impl World {
                 let ours = matches!(self.decide(port), Decision::Ours(_));
                 let claimant = claimant(services, index, port);
                 for key in self.claim_keys(service, port, ours) {
-                    let claim = Claim { key, claimant: claimant.clone(), ours };
+                    let claim = Claim {
+                        key,
+                        claimant: claimant.clone(),
+                        ours,
+                    };
                     claims.push((claim, service.visibility().clone()));
                 }
             }
@@ -325,7 +368,9 @@ impl World {
                     || service.visibility().includes(from.namespace())
             })
             .collect();
-        let own = visible.iter().find(|service| service.namespace() == from.namespace());
+        let own = visible
+            .iter()
+            .find(|service| service.namespace() == from.namespace());
         own.or(visible.first()).copied()
     }
 
@@ -334,13 +379,15 @@ impl World {
         &'a self,
         service: &'a Service,
     ) -> impl Iterator<Item = (&'a Object, &'a VirtualService)> {
-        self.virtual_services.covering(service.host()).filter_map(|(_, key)| {
-            let object = self.object(&key.object())?;
-            match &object.body {
-                Body::VirtualService(spec) => Some((object, &**spec)),
-                _ => None,
-            }
-        })
+        self.virtual_services
+            .covering(service.host())
+            .filter_map(|(_, key)| {
+                let object = self.object(&key.object())?;
+                match &object.body {
+                    Body::VirtualService(spec) => Some((object, &**spec)),
+                    _ => None,
+                }
+            })
     }
 
     /// Whether a rule of `namespace` may change a service.
@@ -357,14 +404,23 @@ impl World {
         host: &Host,
         from: &'a Service,
     ) -> impl Iterator<Item = &'a DestinationRule> + use<'a> {
-        let of_host = self.service_at(host, from).map(|service| service.namespace().clone());
-        let keys: Vec<RuleKey> =
-            self.destination_rules.covering(host).map(|(_, key)| key.clone()).collect();
+        let of_host = self
+            .service_at(host, from)
+            .map(|service| service.namespace().clone());
+        let keys: Vec<RuleKey> = self
+            .destination_rules
+            .covering(host)
+            .map(|(_, key)| key.clone())
+            .collect();
         keys.into_iter().filter_map(move |key| {
             let object = self.object(&key.object())?;
-            let Body::DestinationRule(rule) = &object.body else { return None };
+            let Body::DestinationRule(rule) = &object.body else {
+                return None;
+            };
             let counts = self.rule_counts(&key.namespace, from)
-                || of_host.as_ref().is_some_and(|namespace| *namespace == key.namespace);
+                || of_host
+                    .as_ref()
+                    .is_some_and(|namespace| *namespace == key.namespace);
             let visibility = Visibility::from_export_to(
                 rule.export_to.iter().map(String::as_str),
                 &key.namespace,
@@ -412,7 +468,11 @@ fn rule_key(object: &Object) -> RuleKey {
 }
 
 fn service_key(service: &Service, index: usize) -> ServiceKey {
-    ServiceKey { created: service.created(), object: service.object().clone(), index }
+    ServiceKey {
+        created: service.created(),
+        object: service.object().clone(),
+        index,
+    }
 }
 
 /// The claimant that a port of the `index`-th service of an object is.
@@ -440,7 +500,9 @@ pub(crate) fn inbound_claim(service: &Service, port: &Port) -> Option<ClaimKey> 
 
 /// Where an EndpointSlice belongs: the namespace and name of its Service.
 fn slice_place(object: &Object) -> Option<(Arc<str>, Arc<str>)> {
-    let Body::EndpointSlice(_) = &object.body else { return None };
+    let Body::EndpointSlice(_) = &object.body else {
+        return None;
+    };
     let service = object.meta.labels.get("kubernetes.io/service-name")?;
     Some((object.key.namespace.clone(), Arc::from(service.as_str())))
 }

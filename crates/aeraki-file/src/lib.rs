@@ -1,1 +1,7 @@
-//! File source and sink: YAML and JSON with positions in, a directory of EnvoyFilters out.
+//! The file source and sink: YAML and JSON with positions in, a directory of EnvoyFilters out.
+
+mod reader;
+mod yaml;
+
+pub use reader::{Located, Problem, ReadFile, Reader};
+pub use yaml::{Span, YamlError, to_yaml, to_yaml_value};

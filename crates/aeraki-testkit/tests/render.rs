@@ -1,5 +1,10 @@
 //! Istio's patch semantics, without an Envoy.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "json!(…) stands as an argument everywhere"
+)]
+
 use aeraki_testkit::render::{Bootstrap, RenderError, Rendered, Renderer};
 use serde_json::{Value, json};
 
@@ -18,7 +23,7 @@ fn patch(operation: &str, context: &str, listener: Value, put: &str) -> Value {
     let mut matched = json!({"filterChain": {"filter": {
         "name": "envoy.filters.network.tcp_proxy",
     }}});
-    for (key, value) in listener.as_object().unwrap() {
+    for (key, value) in listener.as_object().expect("an object") {
         if key == "destinationPort" {
             matched["filterChain"][key] = value.clone();
         } else {
@@ -55,20 +60,19 @@ fn cluster_patch(operation: &str, cluster: Value, value: Value) -> Value {
 }
 
 fn render(filters: &[Value]) -> Rendered {
-    Renderer::default().render(filters).unwrap()
+    Renderer::default().render(filters).expect("known patches")
 }
 
 fn names_in(chain: &Value) -> Vec<&str> {
-    chain["filters"]
-        .as_array()
-        .unwrap()
+    let filters = chain["filters"].as_array().expect("a chain has filters");
+    filters
         .iter()
-        .map(|f| f["name"].as_str().unwrap())
+        .map(|f| f["name"].as_str().expect("a filter has a name"))
         .collect()
 }
 
 fn filters_of<'a>(bootstrap: &'a Bootstrap, listener: &str) -> Vec<&'a str> {
-    names_in(&bootstrap.listener(listener).unwrap()["filter_chains"][0])
+    names_in(&bootstrap.listener(listener).expect("it was rendered")["filter_chains"][0])
 }
 
 fn ineffective(rendered: &Rendered) -> Vec<&str> {

@@ -154,10 +154,19 @@ mod tests {
     #[test]
     fn ids_are_sorted_unique_and_well_formed() {
         for pair in CATALOGUE.windows(2) {
-            assert!(pair[0].id < pair[1].id, "{} before {}", pair[0].id, pair[1].id);
+            assert!(
+                pair[0].id < pair[1].id,
+                "{} before {}",
+                pair[0].id,
+                pair[1].id
+            );
         }
         for code in CATALOGUE {
-            assert!(code.id.len() == 7 && code.id.starts_with("AER"), "{}", code.id);
+            assert!(
+                code.id.len() == 7 && code.id.starts_with("AER"),
+                "{}",
+                code.id
+            );
         }
     }
 }

@@ -28,11 +28,15 @@ pub(super) fn action(
 ) -> Action {
     let counted: Vec<(String, u32)> = match destinations {
         [single] => vec![(cluster(ctx, rule, single.destination, &single.field), 1)],
-        several => several.iter().filter_map(|one| share(ctx, rule, one)).collect(),
+        several => several
+            .iter()
+            .filter_map(|one| share(ctx, rule, one))
+            .collect(),
     };
     let total: u64 = counted.iter().map(|(_, weight)| u64::from(*weight)).sum();
     if destinations.len() > 1 && total != 100 && total != 0 {
-        let sentence = format!("the weights add up to {total}, so they are proportions, not percent");
+        let sentence =
+            format!("the weights add up to {total}, so they are proportions, not percent");
         let diagnostic = Diagnostic::new(&catalogue::WEIGHTS, &rule.key, sentence);
         ctx.report(diagnostic.at(field).severity(Severity::Info));
     }
@@ -40,9 +44,12 @@ pub(super) fn action(
         Ok([(cluster, _)]) => Action::Cluster(cluster),
         Err(none) if none.is_empty() => fail(ctx, rule, field, "no destination has a weight"),
         // Envoy adds the weights up in 32 bits.
-        Err(_) if u32::try_from(total).is_err() => {
-            fail(ctx, rule, field, "the weights add up to more than 4294967295")
-        }
+        Err(_) if u32::try_from(total).is_err() => fail(
+            ctx,
+            rule,
+            field,
+            "the weights add up to more than 4294967295",
+        ),
         Err(several) => Action::Weighted(several),
     }
 }
@@ -62,13 +69,23 @@ fn share(ctx: &ServiceContext<'_>, rule: &Object, one: &Weighted<'_>) -> Option<
     };
     let Some(weight) = weight else {
         let (severity, sentence) = if one.weight == 0 {
-            (Severity::Info, "weight 0 or no weight: this destination gets no calls".to_owned())
+            (
+                Severity::Info,
+                "weight 0 or no weight: this destination gets no calls".to_owned(),
+            )
         } else {
-            let sentence = format!("{} is no weight: this destination gets no calls", one.weight);
+            let sentence = format!(
+                "{} is no weight: this destination gets no calls",
+                one.weight
+            );
             (Severity::Warning, sentence)
         };
         let diagnostic = Diagnostic::new(&catalogue::WEIGHTS, &rule.key, sentence);
-        ctx.report(diagnostic.at(format!("{}.weight", one.field)).severity(severity));
+        ctx.report(
+            diagnostic
+                .at(format!("{}.weight", one.field))
+                .severity(severity),
+        );
         return None;
     };
     Some((cluster(ctx, rule, one.destination, &one.field), weight))
@@ -82,8 +99,11 @@ pub(super) fn cluster(
     field: &str,
 ) -> String {
     let Some(destination) = destination.filter(|destination| !destination.host.is_empty()) else {
-        let diagnostic =
-            Diagnostic::new(&catalogue::REFUSED_OBJECT, &rule.key, "the destination has no host");
+        let diagnostic = Diagnostic::new(
+            &catalogue::REFUSED_OBJECT,
+            &rule.key,
+            "the destination has no host",
+        );
         ctx.report(diagnostic.at(format!("{field}.destination")));
         return BLACK_HOLE.to_owned();
     };
@@ -120,7 +140,11 @@ fn named(
         ctx.report(diagnostic.at(format!("{field}.destination.{part}")));
         return None;
     }
-    Some(Host::resolve(&destination.host, &rule.key.namespace, &ctx.settings().domain))
+    Some(Host::resolve(
+        &destination.host,
+        &rule.key.namespace,
+        &ctx.settings().domain,
+    ))
 }
 
 /// Istio's rule: the port that is named, else the only port of the destination, else the port that was called.
@@ -142,7 +166,10 @@ fn port(
         let diagnostic = Diagnostic::new(&catalogue::UNKNOWN_DESTINATION, &rule.key, sentence);
         ctx.report(diagnostic.at(format!("{field}.destination.host")));
     }
-    match (&destination.port, target.map(crate::service::Service::ports)) {
+    match (
+        &destination.port,
+        target.map(crate::service::Service::ports),
+    ) {
         (Some(selector), _) if selector.number != 0 => selector.number,
         (_, Some([only])) => only.number(),
         _ => ctx.port().number(),
@@ -153,6 +180,12 @@ fn port(
 pub(super) fn per_million(percent: Option<&Percent>) -> Option<u32> {
     let value = percent.map_or(100.0, |percent| percent.value);
     // In range, so neither the sign nor the size is lost.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked range")]
-    (0.0..=100.0).contains(&value).then(|| (value * 10_000.0).round() as u32)
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked range"
+    )]
+    (0.0..=100.0)
+        .contains(&value)
+        .then(|| (value * 10_000.0).round() as u32)
 }

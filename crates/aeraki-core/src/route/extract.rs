@@ -43,7 +43,9 @@ pub(crate) fn from_virtual_service(
 ) -> RouteTable {
     let reader = Reader { ctx, rule };
     match ctx.registration().expressed().routing {
-        Routing::Http => reader.http_routes(spec).unwrap_or_else(|| reader.tcp_routes(spec)),
+        Routing::Http => reader
+            .http_routes(spec)
+            .unwrap_or_else(|| reader.tcp_routes(spec)),
         Routing::Default => {
             reader.refuse_http(spec);
             reader.tcp_routes(spec)
@@ -74,7 +76,9 @@ impl Reader<'_> {
         for (i, http) in spec.http.iter().enumerate() {
             let place = format!("spec.http[{i}]");
             let entries = self.http_entries(http, &place);
-            concerned |= entries.iter().any(|entry| !matches!(entry, Entry::Elsewhere));
+            concerned |= entries
+                .iter()
+                .any(|entry| !matches!(entry, Entry::Elsewhere));
             let kept: Vec<Conditions> = entries
                 .into_iter()
                 .filter_map(|entry| match entry {
@@ -111,11 +115,13 @@ impl Reader<'_> {
         let action = self.http_action(http, place);
         let mirrors = self.mirrors(http, place);
         self.report_settings(http, place);
-        table.routes.extend(kept.into_iter().map(|conditions| Route {
-            conditions,
-            action: action.clone(),
-            mirrors: mirrors.clone(),
-        }));
+        table
+            .routes
+            .extend(kept.into_iter().map(|conditions| Route {
+                conditions,
+                action: action.clone(),
+                mirrors: mirrors.clone(),
+            }));
     }
 
     fn http_entry(&self, request: &HttpMatchRequest, place: &str) -> Entry {
@@ -151,7 +157,9 @@ impl Reader<'_> {
 
     /// `Some(None)`: any method. `None`: the entry is dropped.
     fn method(&self, request: &HttpMatchRequest, place: &str) -> Option<Option<Text>> {
-        let Some(method) = &request.method else { return Some(None) };
+        let Some(method) = &request.method else {
+            return Some(None);
+        };
         let place = format!("{place}.method");
         let forms = self.ctx.registration().expressed().method;
         match &method.match_type {
@@ -171,8 +179,11 @@ impl Reader<'_> {
     /// All header conditions, those of `withoutHeaders` last. `None`: the entry is dropped.
     fn headers(&self, request: &HttpMatchRequest, place: &str) -> Option<Vec<Header>> {
         let wanted = self.header_set(&request.headers, false, &format!("{place}.headers"));
-        let unwanted =
-            self.header_set(&request.without_headers, true, &format!("{place}.withoutHeaders"));
+        let unwanted = self.header_set(
+            &request.without_headers,
+            true,
+            &format!("{place}.withoutHeaders"),
+        );
         let mut headers = wanted?;
         headers.extend(unwanted?);
         Some(headers)
@@ -190,8 +201,10 @@ impl Reader<'_> {
             return None;
         }
         // All are looked at before the entry is dropped, so that each is reported.
-        let read: Vec<Option<Header>> =
-            headers.iter().map(|(name, form)| self.header(name, form, inverted, place)).collect();
+        let read: Vec<Option<Header>> = headers
+            .iter()
+            .map(|(name, form)| self.header(name, form, inverted, place))
+            .collect();
         read.into_iter().collect()
     }
 
@@ -221,13 +234,24 @@ impl Reader<'_> {
             return None;
         }
         let name = name.to_owned();
-        Some(Header { ignore_case: self.ignores_case(&name), name, value, inverted })
+        Some(Header {
+            ignore_case: self.ignores_case(&name),
+            name,
+            value,
+            inverted,
+        })
     }
 
     fn ignores_case(&self, header: &str) -> bool {
-        self.rule.meta.annotations.get(IGNORE_CASE).is_some_and(|list| {
-            list.split(',').map(str::trim).any(|entry| entry == "*" || entry == header)
-        })
+        self.rule
+            .meta
+            .annotations
+            .get(IGNORE_CASE)
+            .is_some_and(|list| {
+                list.split(',')
+                    .map(str::trim)
+                    .any(|entry| entry == "*" || entry == header)
+            })
     }
 
     /// `None`: the form cannot be expressed, or Envoy would refuse the expression; that is reported.
@@ -278,17 +302,28 @@ impl Reader<'_> {
                 field: format!("{place}.route[{k}]"),
             })
             .collect();
-        destination::action(self.ctx, self.rule, &destinations, &format!("{place}.route"))
+        destination::action(
+            self.ctx,
+            self.rule,
+            &destinations,
+            &format!("{place}.route"),
+        )
     }
 
     fn mirrors(&self, http: &HttpRoute, place: &str) -> Vec<Mirror> {
         let old = http.mirror.as_ref().map(|to| {
             // `mirrorPercent` is Istio's older, whole-numbered form of `mirrorPercentage`.
             #[expect(deprecated, reason = "users still write it")]
-            let whole = http.mirror_percent.map(|percent| aeraki_api::networking::Percent {
-                value: f64::from(percent),
-            });
-            (to, http.mirror_percentage.or(whole), format!("{place}.mirror"))
+            let whole = http
+                .mirror_percent
+                .map(|percent| aeraki_api::networking::Percent {
+                    value: f64::from(percent),
+                });
+            (
+                to,
+                http.mirror_percentage.or(whole),
+                format!("{place}.mirror"),
+            )
         });
         let new = http.mirrors.iter().enumerate().filter_map(|(k, policy)| {
             let to = policy.destination.as_ref()?;
@@ -301,14 +336,18 @@ impl Reader<'_> {
                 continue;
             }
             let Some(per_million) = destination::per_million(percent.as_ref()) else {
-                let sentence = "the mirror's percentage is not between 0 and 100, so it is left out";
+                let sentence =
+                    "the mirror's percentage is not between 0 and 100, so it is left out";
                 let diagnostic = Diagnostic::new(&catalogue::WEIGHTS, &self.rule.key, sentence);
                 self.ctx.report(diagnostic.at(place));
                 continue;
             };
             if per_million > 0 {
                 let cluster = destination::cluster(self.ctx, self.rule, Some(to), &place);
-                mirrors.push(Mirror { cluster, per_million });
+                mirrors.push(Mirror {
+                    cluster,
+                    per_million,
+                });
             }
         }
         mirrors
@@ -339,10 +378,15 @@ impl Reader<'_> {
         if spec.http.is_empty() && spec.tcp.is_empty() {
             let sentence = "no http or tcp routes: calls go to the service as without the rule";
             let diagnostic = Diagnostic::new(&catalogue::NO_DESTINATION, &self.rule.key, sentence);
-            self.ctx.report(diagnostic.at("spec").severity(Severity::Info));
+            self.ctx
+                .report(diagnostic.at("spec").severity(Severity::Info));
         }
         let own = || RouteTable::to(self.ctx.outbound_cluster());
-        let Some((i, tcp)) = spec.tcp.iter().enumerate().find(|(i, tcp)| self.tcp_fits(tcp, *i))
+        let Some((i, tcp)) = spec
+            .tcp
+            .iter()
+            .enumerate()
+            .find(|(i, tcp)| self.tcp_fits(tcp, *i))
         else {
             return own();
         };
@@ -359,7 +403,10 @@ impl Reader<'_> {
             .collect();
         match destination::action(self.ctx, self.rule, &destinations, &place) {
             Action::Weighted(_) if !self.ctx.registration().expressed().weights => {
-                self.inexpressible(&place, "several destinations: calls go to the service itself");
+                self.inexpressible(
+                    &place,
+                    "several destinations: calls go to the service itself",
+                );
                 own()
             }
             action => RouteTable::always(action),
@@ -379,7 +426,10 @@ impl Reader<'_> {
             return false;
         }
         let refused = [
-            ("destinationSubnets", !attributes.destination_subnets.is_empty()),
+            (
+                "destinationSubnets",
+                !attributes.destination_subnets.is_empty(),
+            ),
             ("sourceLabels", !attributes.source_labels.is_empty()),
             ("sourceNamespace", !attributes.source_namespace.is_empty()),
             #[expect(deprecated, reason = "users may still write it")]
@@ -394,7 +444,10 @@ impl Reader<'_> {
     }
 
     fn drop_entry(&self, place: &str) {
-        self.inexpressible(place, "the entry is left out, so that it does not match more calls");
+        self.inexpressible(
+            place,
+            "the entry is left out, so that it does not match more calls",
+        );
     }
 
     fn inexpressible(&self, place: &str, outcome: &str) {

@@ -1,0 +1,81 @@
+//! A file's text, its documents, and where something stands in it.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use super::documents::documents;
+use super::tree::Tree;
+
+/// A stretch of a file's text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Span {
+    /// The first byte, counted from 0 at the start of the file.
+    pub start: usize,
+    /// The byte behind the last one.
+    pub end: usize,
+    /// The line of the first byte, counted from 1.
+    pub line: usize,
+    /// The column of the first byte, in characters, counted from 1.
+    pub column: usize,
+}
+
+/// The text of a file. Where its lines begin is found when somebody asks.
+#[derive(Debug)]
+pub(crate) struct File {
+    text: Box<str>,
+    line_starts: OnceLock<Vec<usize>>,
+}
+
+impl File {
+    pub(crate) fn new(text: &str) -> Arc<Self> {
+        Arc::new(Self { text: text.into(), line_starts: OnceLock::new() })
+    }
+
+    /// The documents in it.
+    pub(crate) fn documents(self: &Arc<Self>) -> Vec<Document> {
+        documents(&self.text)
+            .into_iter()
+            .map(|range| Document { file: Arc::clone(self), range, tree: OnceLock::new() })
+            .collect()
+    }
+
+    /// A stretch of the text with its line and column. Ends that are out of bounds or inside a character move inwards.
+    pub(crate) fn span(&self, range: Range<usize>) -> Span {
+        let start = self.text.floor_char_boundary(range.start);
+        let end = self.text.floor_char_boundary(range.end).max(start);
+        let starts = self.line_starts.get_or_init(|| line_starts(&self.text));
+        let line = starts.partition_point(|line| *line <= start);
+        let column = self.text[starts[line - 1]..start].chars().count() + 1;
+        Span { start, end, line, column }
+    }
+}
+
+fn line_starts(text: &str) -> Vec<usize> {
+    let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+    std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect()
+}
+
+/// One document of a file. Where its fields stand is found when somebody asks.
+#[derive(Debug)]
+pub(crate) struct Document {
+    file: Arc<File>,
+    range: Range<usize>,
+    tree: OnceLock<Tree>,
+}
+
+impl Document {
+    pub(crate) fn text(&self) -> &str {
+        &self.file.text[self.range.clone()]
+    }
+
+    /// A stretch of this document's text, as a span of the file.
+    pub(crate) fn span(&self, range: Range<usize>) -> Span {
+        let start = self.range.start;
+        self.file.span(start.saturating_add(range.start)..start.saturating_add(range.end))
+    }
+
+    /// Where everything stands in it.
+    pub(crate) fn tree(&self) -> &Tree {
+        self.tree.get_or_init(|| Tree::of(self.text()))
+    }
+}
