@@ -2,6 +2,11 @@
 //!
 //! Istio's messages are written in camelCase, as Kubernetes objects are; Envoy's in snake_case, as
 //! people write Envoy configuration. Both readers accept both.
+//!
+//! The third product is a table of the fields of Istio's messages, see `src/schema.rs`.
+
+#[path = "build/schema.rs"]
+mod schema;
 
 use std::path::PathBuf;
 use std::{env, error::Error, fs};
@@ -40,12 +45,15 @@ const WELL_KNOWN: &[(&str, &str)] = &[
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
+    println!("cargo::rerun-if-changed=build");
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_imports(true).open_files(FILES)?;
     let descriptors = compiler.file_descriptor_set();
     let bytes = descriptors.encode_to_vec();
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     fs::write(out.join("descriptors.bin"), &bytes)?;
+
+    fs::write(out.join("schema.rs"), schema::tables(&descriptors, "istio."))?;
 
     let mut wire = prost_build::Config::new();
     wire.compile_well_known_types()

@@ -6,6 +6,7 @@
 //! - [`networking`], [`mcp`]: Istio's API, complete, in camelCase JSON.
 //! - [`envoy`]: the filter and cluster configurations that we emit, in snake_case JSON.
 //! - [`kubernetes`]: the few fields that we read of core objects.
+//! - [`schema`]: the fields of Istio's messages, as data.
 //! - [`Cr`]: the envelope of a custom resource, [`IstioKind`] what its API is called.
 
 mod duration;
@@ -20,6 +21,7 @@ pub mod envoy;
 pub mod kubernetes;
 pub mod mcp;
 pub mod networking;
+pub mod schema;
 
 pub use prost;
 

@@ -42,7 +42,7 @@ pub struct ClusterPatch {
     pub change: ClusterChange,
 }
 
-/// How a cluster is changed. Istio's patch semantics: `reference` in docs/istio-patches.md.
+/// How a cluster is changed. Istio's patch semantics: see docs/istio.md.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ClusterChange {
     /// MERGE onto Istio's cluster: TLS and endpoints survive; repeated fields are appended.

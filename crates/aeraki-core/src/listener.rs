@@ -1,6 +1,6 @@
 //! Which outbound listener is the service's.
 //!
-//! The names are Istio's (measured, docs/istio-facts.md): `<address>_<port>`, `0.0.0.0_<port>` where a service has no
+//! The names are Istio's (measured, docs/istio.md): `<address>_<port>`, `0.0.0.0_<port>` where a service has no
 //! address, one per endpoint for headless Services. A name that a proxy does not have has no effect there, so all
 //! candidates stand in one EnvoyFilter. A patch never lands on a listener that somebody else owns.
 

@@ -65,10 +65,37 @@ fn of_object(fields: &Map<String, Value>) -> Option<String> {
             return Some(format!("`{name}` is empty"));
         }
     }
+    if let Some(reason) = header_matcher(fields).or_else(|| string_matcher(fields)) {
+        return Some(reason);
+    }
     let extension_without_type = fields
         .get("typed_config")
         .is_some_and(|c| typed(c).is_some());
     extension_without_type.then(|| "a typed_config has no @type".to_owned())
+}
+
+/// `envoy.config.route.v3.HeaderMatcher`, which several protocols use.
+fn header_matcher(fields: &Map<String, Value>) -> Option<String> {
+    if !(fields.contains_key("present_match") || fields.contains_key("string_match")) {
+        return None;
+    }
+    let name = fields
+        .get("name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if name.is_empty() || name.contains(['\0', '\n', '\r']) {
+        return Some(format!("no header is called {name:?}"));
+    }
+    let prefix = fields.get("string_match").and_then(|m| m.get("prefix"));
+    (prefix.and_then(Value::as_str) == Some(""))
+        .then(|| format!("the prefix of header `{name}` is empty"))
+}
+
+/// `envoy.type.matcher.v3.StringMatcher`.
+fn string_matcher(fields: &Map<String, Value>) -> Option<String> {
+    let ignores_case = fields.get("ignore_case").and_then(Value::as_bool) == Some(true);
+    (ignores_case && fields.contains_key("safe_regex"))
+        .then(|| "`ignore_case` stands beside a regular expression".to_owned())
 }
 
 /// A Redis cluster crashes Envoy if Istio's `eds_cluster_config` is still there: it must be a whole new cluster.
@@ -112,5 +139,18 @@ mod tests {
         assert!(common(&json!({"filters": [{"name": "x", "typed_config": {}}]})).is_some());
         assert!(common(&json!({"a": {"stat_prefix": ""}})).is_some());
         assert!(common(&json!({"a": [{"regex": ".*"}], "stat_prefix": "x"})).is_none());
+    }
+
+    #[test]
+    fn a_header_matcher_that_envoy_refuses_is_refused_here() {
+        let headers = |header: Value| common(&json!({"match": {"headers": [header]}}));
+        assert!(headers(json!({"name": "", "present_match": true})).is_some());
+        assert!(headers(json!({"name": "a\nb", "present_match": true})).is_some());
+        assert!(headers(json!({"name": "a", "string_match": {"prefix": ""}})).is_some());
+        let regex = json!({"regex": "x"});
+        let folded = json!({"safe_regex": regex, "ignore_case": true});
+        assert!(headers(json!({"name": "a", "string_match": folded})).is_some());
+        assert!(headers(json!({"name": "a", "string_match": {"exact": ""}})).is_none());
+        assert!(headers(json!({"name": "a", "string_match": {"safe_regex": regex}})).is_none());
     }
 }

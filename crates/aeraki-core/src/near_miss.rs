@@ -92,6 +92,7 @@ mod tests {
             closest("abcdef", ["abcdxx", "abcdex", "abcdey"]),
             Some("abcdex")
         );
+        assert_eq!(closest("HOST", ["Host", "hosT"]), Some("Host"));
         assert_eq!(closest("a", []), None);
     }
 

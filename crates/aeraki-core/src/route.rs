@@ -6,6 +6,7 @@
 pub mod extract;
 
 mod destination;
+mod matcher;
 
 /// The routes of one port, in order; the first that matches takes the call.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -54,7 +55,7 @@ pub struct Header {
     pub value: Option<Text>,
     /// The condition must not hold; an absent header then matches.
     pub inverted: bool,
-    /// Upper and lower case are the same in the value.
+    /// Upper and lower case are the same in the value. Never with a regular expression: that says so itself, by `(?i)`.
     pub ignore_case: bool,
 }
 

@@ -4,4 +4,4 @@ mod reader;
 mod yaml;
 
 pub use reader::{Located, Problem, ReadFile, Reader};
-pub use yaml::{Span, YamlError, to_yaml, to_yaml_value};
+pub use yaml::{Span, to_yaml, to_yaml_value};

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub use text::Span;
 pub(crate) use text::{Document, File};
-pub use write::{YamlError, to_yaml, to_yaml_value};
+pub use write::{to_yaml, to_yaml_value};
 
 /// Why a document is no YAML.
 #[derive(Clone, PartialEq, Eq, Debug)]

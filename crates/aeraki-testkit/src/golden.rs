@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::envoy::Envoy;
 use crate::explain::{Outcome, explain};
-use crate::render::Renderer;
+use crate::render::{Rendered, Renderer};
 
 /// The line of a case that sets settings, as JSON.
 const SETTINGS: &str = "# settings: ";
@@ -102,9 +102,25 @@ pub fn load(engine: &Engine, renderer: Renderer) {
     }
     let envoy = Envoy::locate().unwrap_or_else(|error| panic!("{error}"));
     match explain(&envoy, &renderer, &filters) {
-        Ok(Outcome::Accepted { .. }) => {}
+        Ok(Outcome::Accepted(rendered)) => check_effect(&rendered),
         other => panic!("Envoy refuses the output: {other:?}"),
     }
+}
+
+/// What Envoy accepted must be what was written: every patch changed something, and nothing stands there twice. Only an
+/// inbound filter may be without effect: an older service has put the same one on the same chain.
+fn check_effect(rendered: &Rendered) {
+    assert!(
+        rendered.doubled.is_empty(),
+        "inserted twice: {:?}",
+        rendered.doubled
+    );
+    let idle: Vec<_> = rendered
+        .ineffective
+        .iter()
+        .filter(|patch| !format!("{patch:?}").contains("aeraki-inbound-"))
+        .collect();
+    assert!(idle.is_empty(), "without effect: {idle:?}");
 }
 
 fn compare(case: &Path, text: &str) {

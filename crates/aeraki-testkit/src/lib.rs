@@ -11,6 +11,6 @@
 
 pub mod envoy;
 pub mod explain;
-// pub mod golden;
+pub mod golden;
 pub mod mesh;
 pub mod render;

@@ -94,6 +94,14 @@ fn the_namespace_tells_two_hashed_names_apart() {
 }
 
 #[test]
+fn no_address_is_not_an_empty_address() {
+    assert_ne!(
+        outbound("ns", "*", None, 80),
+        outbound("ns", "*", Some(""), 80)
+    );
+}
+
+#[test]
 fn a_name_is_cut_at_253_bytes_and_stays_legal_at_the_cut() {
     for length in 200..320 {
         for filler in ["a", "a.", "a-", ".", "-", "a.-"] {
@@ -185,7 +193,7 @@ fn read_back(subject: &str) -> Option<(String, Option<String>, u32)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn names_are_valid_and_no_two_services_share_one(

@@ -88,6 +88,11 @@ impl Reader<'_> {
                 .collect();
             self.add_routes(&mut table, http, &place, kept);
         }
+        if concerned && table.routes.is_empty() {
+            let sentence = "no route is left of the http rules, so every call fails";
+            let diagnostic = Diagnostic::new(&catalogue::NO_DESTINATION, &self.rule.key, sentence);
+            self.ctx.report(diagnostic.at("spec.http"));
+        }
         concerned.then_some(table)
     }
 
@@ -224,19 +229,24 @@ impl Reader<'_> {
             return None;
         }
         let expresses = self.ctx.registration().expressed();
+        let ignore_case = self.ignores_case(name);
         let value = match &form.match_type {
             None => None,
             Some(MatchType::Prefix(prefix)) if prefix.is_empty() => None,
+            // Envoy refuses a regular expression beside `ignore_case`.
+            Some(MatchType::Regex(regex)) if ignore_case => {
+                let folded = MatchType::Regex(format!("(?i){regex}"));
+                Some(self.text(&folded, expresses.headers, &place)?)
+            }
             Some(form) => Some(self.text(form, expresses.headers, &place)?),
         };
         if value.is_none() && !expresses.header_presence {
             self.drop_entry(&place);
             return None;
         }
-        let name = name.to_owned();
         Some(Header {
-            ignore_case: self.ignores_case(&name),
-            name,
+            ignore_case: ignore_case && !matches!(value, None | Some(Text::Regex(_))),
+            name: name.to_owned(),
             value,
             inverted,
         })
@@ -250,7 +260,7 @@ impl Reader<'_> {
             .is_some_and(|list| {
                 list.split(',')
                     .map(str::trim)
-                    .any(|entry| entry == "*" || entry == header)
+                    .any(|entry| entry == "*" || entry.eq_ignore_ascii_case(header))
             })
     }
 
@@ -313,7 +323,6 @@ impl Reader<'_> {
     fn mirrors(&self, http: &HttpRoute, place: &str) -> Vec<Mirror> {
         let old = http.mirror.as_ref().map(|to| {
             // `mirrorPercent` is Istio's older, whole-numbered form of `mirrorPercentage`.
-            #[expect(deprecated, reason = "users still write it")]
             let whole = http
                 .mirror_percent
                 .map(|percent| aeraki_api::networking::Percent {
@@ -432,7 +441,6 @@ impl Reader<'_> {
             ),
             ("sourceLabels", !attributes.source_labels.is_empty()),
             ("sourceNamespace", !attributes.source_namespace.is_empty()),
-            #[expect(deprecated, reason = "users may still write it")]
             ("sourceSubnet", !attributes.source_subnet.is_empty()),
         ];
         let mut fits = true;

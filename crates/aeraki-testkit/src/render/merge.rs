@@ -85,26 +85,26 @@ mod tests {
 
     use super::*;
 
-    fn merged(patch: Value, lists: Lists) -> Value {
+    fn merged(patch: &Value, lists: Lists) -> Value {
         let mut base = json!({
             "type": "EDS",
             "connect_timeout": "10s",
             "circuit_breakers": {"thresholds": [{"max_retries": 1}]},
             "transport_socket": {"name": "tls", "typed_config": {"@type": "a", "sni": "kept"}},
         });
-        merge_cluster(&mut base, &patch, lists);
+        merge_cluster(&mut base, patch, lists);
         base
     }
 
     #[test]
     fn lists_are_appended_by_merge_and_replaced_by_the_other() {
         let patch = json!({"circuitBreakers": {"thresholds": [{"max_retries": 2}]}});
-        let appended = merged(patch.clone(), Lists::Append);
+        let appended = merged(&patch, Lists::Append);
         assert_eq!(
             appended["circuit_breakers"]["thresholds"],
             json!([{"max_retries": 1}, {"max_retries": 2}])
         );
-        let replaced = merged(patch, Lists::Replace);
+        let replaced = merged(&patch, Lists::Replace);
         assert_eq!(
             replaced["circuit_breakers"]["thresholds"],
             json!([{"max_retries": 2}])
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn fields_that_the_patch_does_not_name_stay() {
-        let cluster = merged(json!({"lb_policy": "MAGLEV"}), Lists::Append);
+        let cluster = merged(&json!({"lb_policy": "MAGLEV"}), Lists::Append);
         assert_eq!(cluster["transport_socket"]["typed_config"]["sni"], "kept");
         assert_eq!(cluster["lb_policy"], "MAGLEV");
         assert_eq!(cluster["type"], "EDS");
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn any_is_replaced_as_a_whole() {
         let patch = json!({"transport_socket": {"typed_config": {"@type": "b"}}});
-        let cluster = merged(patch, Lists::Append);
+        let cluster = merged(&patch, Lists::Append);
         assert_eq!(
             cluster["transport_socket"],
             json!({"name": "tls", "typed_config": {"@type": "b"}})
@@ -133,7 +133,7 @@ mod tests {
     fn setting_one_member_of_a_oneof_clears_the_other() {
         for key in ["cluster_type", "clusterType"] {
             let cluster = merged(
-                json!({key: {"name": "envoy.clusters.redis"}}),
+                &json!({key: {"name": "envoy.clusters.redis"}}),
                 Lists::Append,
             );
             assert!(cluster.get("type").is_none(), "{cluster}");

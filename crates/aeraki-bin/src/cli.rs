@@ -1,0 +1,109 @@
+//! The command line: what can be asked, and which exit code an answer has.
+
+use std::process::ExitCode;
+
+use anyhow::{Error, Result};
+use clap::{Parser, Subcommand};
+
+use crate::console::{Color, Console, is_broken_pipe};
+use crate::{analyze, completion, generate, protocols, run, version};
+
+const EXAMPLES: &str = "Examples:
+  aeraki generate -f istio/                 the EnvoyFilters of a folder of Istio objects
+  aeraki analyze -f istio/                  what is wrong with them, and where
+  aeraki analyze --explain AER0101          what a code means
+  aeraki run --config-source file --config-dir istio/ --output-dir out/
+                                            keep the EnvoyFilters right while the folder changes
+
+Exit codes: 0 success, 1 error, 2 wrong usage, 79 `analyze` found issues.";
+
+/// Speak Dubbo, Thrift, Redis, ZooKeeper and Kafka with stock Istio sidecars.
+///
+/// Aeraki reads Istio objects, finds the services whose port name says which protocol they speak
+/// (`tcp-<protocol>[-<name>]`), and makes the EnvoyFilters by which sidecars understand it.
+#[derive(Parser, Debug)]
+#[command(name = "aeraki", version, after_help = EXAMPLES, propagate_version = true)]
+pub(crate) struct Cli {
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    color: Color,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Print the EnvoyFilters of Istio objects in files
+    Generate(generate::Args),
+    /// Say what is wrong with Istio objects in files, and where
+    Analyze(analyze::Args),
+    /// Keep EnvoyFilters right while the config changes, until SIGTERM
+    Run(run::Args),
+    /// List the protocols of this binary and what each can express
+    Protocols(protocols::Args),
+    /// Print a script that completes this command line
+    Completion(completion::Args),
+    /// Print the version and the protocols
+    Version(version::Args),
+}
+
+/// A command line that asks for something that cannot be: exit code 2, as for one that clap refuses.
+#[derive(Debug)]
+struct Usage(String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// An error that is the command line's fault.
+pub(crate) fn usage(sentence: impl Into<String>) -> Error {
+    Usage(sentence.into()).into()
+}
+
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => {
+            // Help and version are answers too. That nobody reads them changes nothing.
+            answer.print().ok();
+            return if answer.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    let console = Console::new(cli.color);
+    dispatch(&cli.command, console).unwrap_or_else(|error| failure(&error, console))
+}
+
+fn dispatch(command: &Command, console: Console) -> Result<ExitCode> {
+    match command {
+        Command::Generate(args) => generate::run(args, console),
+        Command::Analyze(args) => analyze::run(args, console),
+        Command::Run(args) => run::run(args, console),
+        Command::Protocols(args) => protocols::run(args, console),
+        Command::Completion(args) => completion::run(args, console),
+        Command::Version(args) => version::run(args, console),
+    }
+}
+
+fn failure(error: &Error, console: Console) -> ExitCode {
+    if is_broken_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    console.say(format_args!("error: {error:#}"));
+    if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,84 @@
+//! What makes Envoy refuse a `ZooKeeperProxy`, and with it the whole listener.
+
+use std::collections::BTreeSet;
+
+use aeraki_api::Duration;
+use aeraki_core::registry::Check;
+use serde_json::Value;
+
+/// All checks of the protocol.
+pub(crate) const ALL: &[Check] = &[latency_thresholds];
+
+const ONE_MILLISECOND: Duration = Duration::from_millis(1);
+/// Envoy counts a duration's nanoseconds in 64 bits with a sign, and refuses what does not fit.
+const TOO_LONG: Duration = Duration::from_secs(9_223_372_036);
+
+/// Thresholds of at least a millisecond, and at most one per opcode.
+pub(crate) fn latency_thresholds(config: &Value) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    let default = config.get("default_latency_threshold").and_then(threshold);
+    default.or_else(|| {
+        let overrides = config.get("latency_threshold_overrides")?.as_array()?;
+        overrides.iter().find_map(|entry| {
+            // `Connect` is the enum's zero, which JSON leaves out.
+            let opcode = entry.get("opcode").and_then(Value::as_str).unwrap_or("Connect");
+            if !seen.insert(opcode) {
+                return Some(format!("`{opcode}` has two latency thresholds"));
+            }
+            match entry.get("threshold") {
+                Some(value) => threshold(value),
+                None => Some(format!("`{opcode}` has no latency threshold")),
+            }
+        })
+    })
+}
+
+fn threshold(value: &Value) -> Option<String> {
+    let text = value.as_str().unwrap_or_default();
+    match text.parse() {
+        Ok(span) => threshold_refusal(span)
+            .map(|reason| format!("the latency threshold `{text}` is {reason}")),
+        Err(error) => Some(format!("the latency threshold `{text}`: {error}")),
+    }
+}
+
+/// Why Envoy refuses a threshold, if it does.
+pub(crate) fn threshold_refusal(span: Duration) -> Option<&'static str> {
+    if span < ONE_MILLISECOND {
+        Some("below one millisecond")
+    } else if span >= TOO_LONG {
+        Some("over 292 years")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::nothing(json!({}), None)]
+    #[case::good(json!({"default_latency_threshold": "0.001s", "latency_threshold_overrides": [
+        {"threshold": "1s"}, {"opcode": "Ping", "threshold": "9223372035.999s"}]}), None)]
+    #[case::short_default(json!({"default_latency_threshold": "0.000999999s"}), Some("below one millisecond"))]
+    #[case::long_default(json!({"default_latency_threshold": "9223372036s"}), Some("over 292 years"))]
+    #[case::short_override(json!({"latency_threshold_overrides": [{"opcode": "Ping", "threshold": "0s"}]}),
+        Some("below one millisecond"))]
+    #[case::no_threshold(json!({"latency_threshold_overrides": [{"opcode": "Ping"}]}), Some("no latency threshold"))]
+    #[case::unreadable(json!({"default_latency_threshold": 5}), Some("not a duration"))]
+    #[case::twice(json!({"latency_threshold_overrides": [
+        {"opcode": "Ping", "threshold": "1s"}, {"opcode": "Ping", "threshold": "2s"}]}), Some("`Ping` has two"))]
+    #[case::zero_twice(json!({"latency_threshold_overrides": [
+        {"threshold": "1s"}, {"opcode": "Connect", "threshold": "2s"}]}), Some("`Connect` has two"))]
+    fn a_config_is_refused_as_envoy_refuses_it(#[case] config: Value, #[case] reason: Option<&str>) {
+        let refusal = latency_thresholds(&config);
+        match reason {
+            None => assert_eq!(refusal, None),
+            Some(reason) => assert!(refusal.is_some_and(|found| found.contains(reason))),
+        }
+    }
+}
