@@ -83,7 +83,8 @@ impl<'a> Tables<'a> {
             Type::Uint64 | Type::Fixed64 => integer(0, u64::MAX),
             Type::Enum => {
                 let kind = self.enums.iter().find(|(name, _)| name == field.type_name());
-                let values: Vec<&str> = kind.iter().flat_map(|(_, kind)| &kind.value).map(|v| v.name()).collect();
+                let values: Vec<(&str, i32)> =
+                    kind.iter().flat_map(|(_, kind)| &kind.value).map(|v| (v.name(), v.number())).collect();
                 format!("Shape::Word(&{values:?})")
             }
             Type::Message | Type::Group => match field.type_name() {

@@ -46,8 +46,8 @@ pub enum Shape {
     },
     /// Any number, as a number or a string.
     Number,
-    /// One of these words.
-    Word(&'static [&'static str]),
+    /// One of these words, which also have numbers.
+    Word(&'static [(&'static str, i32)]),
     /// A number or a string.
     NumberOrText,
     /// A duration such as `1.5s`.
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(port.full_name, "istio.networking.v1alpha3.ServicePort");
         assert!(matches!(shape(port, "number"), Shape::Integer { least: 0, most: 0xffff_ffff }));
         let Shape::Word(words) = shape(entry, "resolution") else { panic!("{entry:?}") };
-        assert!(words.contains(&"STATIC"));
+        assert!(words.contains(&("STATIC", 1)));
         let Shape::Message(selector) = shape(entry, "workloadSelector") else { panic!("{entry:?}") };
         assert!(matches!(shape(selector, "labels"), Shape::Map(Shape::Text)));
     }

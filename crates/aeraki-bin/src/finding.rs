@@ -60,3 +60,14 @@ impl Finding {
         (place.map(|place| Arc::clone(&place.file)), at, self.diagnostic.clone())
     }
 }
+
+impl Place {
+    /// The line and column behind the last character of a span, both counted from 1.
+    pub(crate) fn end(&self, span: &Span) -> (usize, usize) {
+        let inside = self.text.get(span.start..span.end).unwrap_or_default();
+        let lines = inside.matches('\n').count();
+        let last = inside.rsplit('\n').next().unwrap_or_default().chars().count();
+        let column = if lines == 0 { span.column + last } else { last + 1 };
+        (span.line + lines, column)
+    }
+}

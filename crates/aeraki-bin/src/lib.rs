@@ -19,6 +19,8 @@ mod cli;
 mod codes;
 mod completion;
 mod console;
+#[cfg(all(test, feature = "all"))]
+mod docs;
 mod finding;
 mod generate;
 mod input;

@@ -157,3 +157,15 @@ fn list(words: &[&str]) -> String {
 fn yes(can: bool) -> String {
     (if can { "yes" } else { "-" }).to_owned()
 }
+
+#[cfg(all(test, feature = "all"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_the_documentation_is_what_the_registrations_say() {
+        let registry = linked::registry().unwrap();
+        let linked: Vec<Description> = registry.iter().map(|r| r.describe()).collect();
+        crate::docs::check("docs/protocols/README.md", &markdown(&linked));
+    }
+}

@@ -159,8 +159,9 @@ impl Args {
 }
 
 /// The settings as a settings file.
-pub(crate) fn print(settings: &Settings) -> Result<String> {
-    Ok(aeraki_file::to_yaml_value(&serde_json::to_value(settings)?))
+pub(crate) fn print(settings: &Settings) -> String {
+    let value = serde_json::to_value(settings).expect("settings are plain data");
+    aeraki_file::to_yaml_value(&value)
 }
 
 fn read(path: &Path, registry: &Registry) -> Result<Settings> {

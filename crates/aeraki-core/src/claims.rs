@@ -34,12 +34,14 @@ pub(crate) enum ClaimKey {
     },
 }
 
-/// A claimant, ordered as Istio orders services: the oldest first, one without a time before all; then by host,
-/// namespace and name. The hosts of one object keep their order.
+/// A claimant, ordered as Istio orders services: the oldest first, one without a time before all; then by name,
+/// namespace and object. The hosts of one object keep their order.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Claimant {
     pub(crate) created: Option<Timestamp>,
-    pub(crate) first_host: Host,
+    /// Istio's name of the service: a ServiceEntry's (first) host, a Service's own name.
+    pub(crate) name: Arc<str>,
+    pub(crate) namespace: Arc<str>,
     pub(crate) object: ObjectKey,
     pub(crate) host_index: usize,
     pub(crate) port: u32,

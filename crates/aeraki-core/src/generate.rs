@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::assemble::{Assembly, Filter};
-use crate::claims::Claimant;
+use crate::claims::{ClaimKey, Claimant};
 use crate::diagnostic::{Diagnostic, Severity, catalogue};
 use crate::draft::{Direction, FilterDraft, Placement};
 use crate::generator::{Findings, GenerateError, Inbound, Interest, ServiceContext};
@@ -14,7 +14,7 @@ use crate::loadable;
 use crate::near_miss;
 use crate::object::{Object, ObjectKey};
 use crate::port_name::PortName;
-use crate::registry::{Decision, Registration};
+use crate::registry::{Decision, Registration, Routing};
 use crate::scope::{self, Audience, Target};
 use crate::service::{Port, Selector, Service, TargetPort, WORKLOAD_SELECTOR};
 use crate::world::{self, World};
@@ -156,8 +156,15 @@ impl PortTask<'_> {
         if self.registration.is_gated() {
             self.report_gate(&mut output.diagnostics);
         }
-        let inbound = self.inbound(&mut output.diagnostics);
-        let audiences = self.audiences(&mut output.diagnostics);
+        let report = &mut output.diagnostics;
+        let owner = self.host_owner();
+        if let Some(owner) = owner {
+            self.report_duplicate(owner, report);
+        }
+        // The inbound filters of one namespace are called by host and port, so there too only one can be.
+        let is_double = owner.is_some_and(|o| o.object.namespace == *self.service.namespace());
+        let inbound = if is_double { None } else { self.inbound(report) };
+        let audiences = if owner.is_some() { Vec::new() } else { self.audiences(report) };
         self.run_outbound(&audiences, inbound.as_ref(), output);
     }
 
@@ -326,32 +333,41 @@ impl PortTask<'_> {
         report.push(self.about(&catalogue::GATED, sentence));
     }
 
-    /// Who gets the outbound filter; nobody, if another service owns the host and port.
+    /// The service that owns the host and port, if it is another one.
+    fn host_owner(&self) -> Option<&Claimant> {
+        let key = ClaimKey::HostPort(self.service.host().clone(), self.port.number());
+        self.world.claims().owner_before(&key, &self.claimant, self.service.visibility())
+    }
+
+    fn report_duplicate(&self, owner: &Claimant, report: &mut Vec<Diagnostic>) {
+        let sentence = format!(
+            "`{}` port {} belongs to {}, which is older or comes first by name",
+            self.service.host(),
+            self.port.number(),
+            owner.object
+        );
+        report.push(self.about(&catalogue::DUPLICATE_HOST, sentence));
+    }
+
+    /// Who gets the outbound filter.
     fn audiences<'w>(&'w self, report: &mut Vec<Diagnostic>) -> Vec<Audience<'w>> {
-        let key =
-            crate::claims::ClaimKey::HostPort(self.service.host().clone(), self.port.number());
-        let visibility = self.service.visibility();
-        if let Some(owner) = self
-            .world
-            .claims()
-            .owner_before(&key, &self.claimant, visibility)
-        {
-            let sentence = format!(
-                "`{}` port {} belongs to {}, which is older or comes first by name",
-                self.service.host(),
-                self.port.number(),
-                owner.object
-            );
-            report.push(self.about(&catalogue::DUPLICATE_HOST, sentence));
-            return Vec::new();
-        }
-        let reads_rules = self.registration.expressed().routing != crate::registry::Routing::Istio;
-        let mut audiences = scope::audiences(self.world, self.service, report);
+        let reads_rules = self.registration.expressed().routing != Routing::Istio;
         if !reads_rules {
-            // No rule changes such a filter, so nobody needs one of their own.
-            audiences.truncate(1);
+            self.report_idle_rules(report);
         }
-        audiences
+        scope::audiences(self.world, self.service, reads_rules, report)
+    }
+
+    /// Http rules that the protocol has no use for; Istio's own tcp rules stay in force by themselves.
+    fn report_idle_rules(&self, report: &mut Vec<Diagnostic>) {
+        let protocol = self.registration.protocol();
+        for (rule, spec) in self.world.virtual_services_of(self.service) {
+            if !spec.http.is_empty() && self.world.rule_counts(&rule.key.namespace, self.service) {
+                let sentence = format!("{protocol} has no routes of its own; these have no effect");
+                let diagnostic = Diagnostic::new(&catalogue::INEXPRESSIBLE, &rule.key, sentence);
+                report.push(diagnostic.at("spec.http"));
+            }
+        }
     }
 
     /// Where a draft with a credential would go to the root namespace, it goes to the service's own instead.

@@ -8,37 +8,36 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 mod index;
 
 pub use index::HostIndex;
 
-/// A host name or a wildcard, in lower case. Cheap to clone.
+/// A host name or a wildcard, as written: Istio compares hosts, and names clusters by them, with their case. Cheap to
+/// clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Host(Arc<str>);
 
 impl Host {
     /// The host called `name`, which is taken as complete.
     pub fn new(name: &str) -> Self {
-        if name.bytes().any(|b| b.is_ascii_uppercase()) {
-            Self(name.to_ascii_lowercase().into())
-        } else {
-            Self(name.into())
-        }
+        Self(name.into())
     }
 
     /// The host that `name` stands for in a rule of `namespace`: a name without a dot is a service
-    /// of that namespace. `*` is complete as it stands, and so is the empty name, which means
-    /// nothing anywhere.
+    /// of that namespace. `*` is complete as it stands, and so are an address and the empty name,
+    /// which means nothing anywhere.
     pub fn resolve(name: &str, namespace: &str, domain: &str) -> Self {
-        if name.is_empty() || name == "*" || name.contains('.') {
+        let is_complete = name.is_empty() || name == "*" || name.contains('.');
+        if is_complete || name.parse::<IpAddr>().is_ok() {
             return Self::new(name);
         }
         Self::new(&format!("{name}.{namespace}.svc.{domain}"))
     }
 
-    /// The name in lower case.
+    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -200,7 +200,7 @@ impl Finder<'_> {
                 let rival = &owner.object;
                 let sentence = format!(
                     "the listener `{name}` belongs to {rival} ({})",
-                    owner.first_host
+                    owner.name
                 );
                 let diagnostic =
                     Diagnostic::new(&catalogue::LISTENER_CLASH, self.service.object(), sentence);

@@ -37,12 +37,16 @@ struct Candidate<'a> {
 }
 
 /// The audiences of a service's outbound filters; empty if nobody may get one.
+///
+/// Where rules have no meaning for the protocol, none applies and nobody needs a filter of their own.
 pub(crate) fn audiences<'a>(
     world: &'a World,
     service: &'a Service,
+    reads_rules: bool,
     report: &mut Vec<Diagnostic>,
 ) -> Vec<Audience<'a>> {
-    let candidates = candidates(world, service, report);
+    let candidates =
+        if reads_rules { candidates(world, service, report) } else { Vec::new() };
     let mut audiences: Vec<Audience<'a>> = Vec::new();
     let mut used = BTreeSet::new();
     for target in targets(world, service, &candidates, report) {

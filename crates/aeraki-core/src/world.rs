@@ -477,10 +477,15 @@ fn service_key(service: &Service, index: usize) -> ServiceKey {
 
 /// The claimant that a port of the `index`-th service of an object is.
 pub(crate) fn claimant(services: &[Service], index: usize, port: &Port) -> Claimant {
+    let object = services[index].object();
     Claimant {
         created: services[index].created(),
-        first_host: services[0].host().clone(),
-        object: services[index].object().clone(),
+        name: match object.kind {
+            Kind::SERVICE => object.name.clone(),
+            _ => Arc::from(services[0].host().as_str()),
+        },
+        namespace: object.namespace.clone(),
+        object: object.clone(),
         host_index: index,
         port: port.number(),
     }

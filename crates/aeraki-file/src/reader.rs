@@ -1,17 +1,24 @@
 //! Text in, config objects and problems out.
+//!
+//! A file is read document by document and a list item by item; what is wrong with one leaves the others alone. Objects
+//! remember where they stand, so that a diagnostic of any later stage can be shown in the text: the positions are only
+//! worked out when somebody asks. Knows nothing of files on a disk.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aeraki_api::networking::{DestinationRule, ServiceEntry, VirtualService};
-use aeraki_api::{Cr, ObjectMeta, kubernetes, strip_nulls};
-use aeraki_core::diagnostic::{Diagnostic, catalogue};
+use aeraki_api::strip_nulls;
+use aeraki_core::diagnostic::{Code, Diagnostic, catalogue};
 use aeraki_core::field::{self, Step};
-use aeraki_core::object::{Kind, Object, ObjectKey};
+use aeraki_core::names::is_rfc1123_subdomain;
+use aeraki_core::near_miss::closest;
+use aeraki_core::object::{DEFAULT_NAMESPACE, Kind, Object, ObjectKey};
 use aeraki_core::registry::Registry;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::boolean_key;
+use crate::kind::{self, Readable};
+use crate::shape::{Fault, Finding};
 use crate::yaml::{self, Document, File, Span};
 
 /// Reads files.
@@ -66,23 +73,46 @@ impl Place {
         self.root.iter().cloned().chain(field::split(field)).collect()
     }
 
+    fn item(&self, index: usize) -> Self {
+        let mut root = self.root.clone();
+        root.extend([Step::Key("items".to_owned()), Step::Index(index)]);
+        Self { document: Arc::clone(&self.document), root }
+    }
+
     fn span(&self, field: &str) -> Option<Span> {
+        // An object as a whole is best known by its name.
+        let field = if field.is_empty() { "metadata.name" } else { field };
         let range = self.document.tree().value(&self.path(field))?;
         Some(self.document.span(range))
     }
 
     fn key_span(&self, field: &str) -> Option<Span> {
-        let range = self.document.tree().key(&self.path(field))?;
-        Some(self.document.span(range))
+        match self.document.tree().key(&self.path(field)) {
+            Some(key) => Some(self.document.span(key.range.clone())),
+            None => self.span(field),
+        }
+    }
+
+    fn span_of(&self, diagnostic: &Diagnostic) -> Option<Span> {
+        let is_about_the_key =
+            [catalogue::UNKNOWN_FIELD.id, catalogue::YAML_BOOLEAN_KEY.id].contains(&diagnostic.code);
+        if is_about_the_key { self.key_span(&diagnostic.field) } else { self.span(&diagnostic.field) }
     }
 }
 
 impl Located {
+    /// Where a diagnostic about the object points: at the key of a field that should not be there, and at the value
+    /// otherwise.
+    #[must_use]
+    pub fn span_of(&self, diagnostic: &Diagnostic) -> Option<Span> {
+        self.place.span_of(diagnostic)
+    }
+
     /// Where a field's value stands, or the nearest part of its path that is there. The object as a whole, which is the
-    /// empty path, is shown by its name.
+    /// empty path, is shown by its name, and a list or an object by its key.
     #[must_use]
     pub fn span(&self, field: &str) -> Option<Span> {
-        self.place.span(if field.is_empty() { "metadata.name" } else { field })
+        self.place.span(field)
     }
 
     /// Where a field's key stands.
@@ -104,16 +134,40 @@ impl Reader {
     pub fn read(&self, origin: &str, text: &str) -> ReadFile {
         let mut read = ReadFile::default();
         for (number, document) in File::new(text).documents().into_iter().enumerate() {
-            let key = ObjectKey::new(DOCUMENT, origin, (number + 1).to_string());
+            let key = document_key(origin, number);
             let place = Place { document: Arc::new(document), root: Vec::new() };
-            Reading { registry: &self.registry, number, key, read: &mut read }.document(place);
+            Reading { registry: &self.registry, number, key, read: &mut read }.document(&place);
         }
         read
+    }
+
+    /// Reads a file's bytes.
+    #[must_use]
+    pub fn read_bytes(&self, origin: &str, bytes: &[u8]) -> ReadFile {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.read(origin, text),
+            Err(error) => not_text(origin, bytes, &error),
+        }
     }
 }
 
 /// What a text that yields no object is reported as.
 const DOCUMENT: Kind = Kind::new("", "Document");
+
+/// The subject of a diagnostic about a document that yields no object. Numbers are counted from 1 there.
+pub(crate) fn document_key(origin: &str, number: usize) -> ObjectKey {
+    ObjectKey::new(DOCUMENT, origin, (number + 1).to_string())
+}
+
+fn not_text(origin: &str, bytes: &[u8], error: &std::str::Utf8Error) -> ReadFile {
+    let good = error.valid_up_to();
+    let line = bytes[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let message = format!("the file is not UTF-8 text: byte {good}, in line {line}");
+    let diagnostic = Diagnostic::new(&catalogue::UNREADABLE, &document_key(origin, 0), message)
+        .help("save the file as UTF-8");
+    let problem = Problem { diagnostic, document: 0, span: None };
+    ReadFile { problems: vec![problem], broken: true, ..ReadFile::default() }
+}
 
 /// One document on its way into a [`ReadFile`].
 struct Reading<'a> {
@@ -123,72 +177,229 @@ struct Reading<'a> {
     read: &'a mut ReadFile,
 }
 
+/// What an object's JSON calls it.
+struct Header {
+    group: String,
+    version: String,
+    kind: String,
+}
+
 impl Reading<'_> {
-    fn document(&mut self, place: Place) {
+    fn document(&mut self, place: &Place) {
         match yaml::parse(&place.document) {
             Ok(value) => self.value(place, value),
             Err(malformed) => {
-                let diagnostic = Diagnostic::new(&catalogue::UNREADABLE, &self.key, malformed.message);
-                self.fail(diagnostic, malformed.span);
+                let diagnostic =
+                    Diagnostic::new(&catalogue::UNREADABLE, &self.key, malformed.message);
+                self.read.broken = true;
+                self.push(diagnostic, malformed.span);
             }
         }
     }
 
-    fn fail(&mut self, diagnostic: Diagnostic, span: Option<Span>) {
+    fn value(&mut self, place: &Place, value: Value) {
+        match &value {
+            Value::Null => {}
+            Value::Object(_) => match Header::of(&value) {
+                Some(header) if header.is_list() => self.list(place, &header, value),
+                Some(header) => self.object(place, header, value),
+                None if looks_like_an_object(&value) => {
+                    let message = "the object names no kind";
+                    self.refuse(place, &catalogue::REFUSED_OBJECT, message, "kind", None);
+                }
+                None => self.pass_over(NO_KIND),
+            },
+            Value::Array(_) => self.pass_over(NO_KIND),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                let message = "expected an object with apiVersion, kind and metadata, found one bare word";
+                self.refuse(place, &catalogue::UNREADABLE, message, "", None);
+            }
+        }
+    }
+
+    fn list(&mut self, place: &Place, header: &Header, mut value: Value) {
+        let Some(Value::Array(items)) = value.get_mut("items").map(Value::take) else { return };
+        for (index, mut item) in items.into_iter().enumerate() {
+            header.complete(&mut item);
+            self.value(&place.item(index), item);
+        }
+    }
+
+    fn object(&mut self, place: &Place, header: Header, value: Value) {
+        if (header.group.as_str(), header.kind.as_str()) == DUBBO_AUTHORIZATION {
+            self.dubbo_authorization(place, &value);
+            return self.pass_over(&header.kind);
+        }
+        let mut kinds = kind::readable(self.registry);
+        let found =
+            kinds.find(|found| found.kind.group() == header.group && found.kind.name() == header.kind);
+        match found {
+            Some(found) if found.versions.contains(&header.version.as_str()) => {
+                self.readable(place, found, value);
+            }
+            Some(found) => {
+                let message = format!("`{}` is not read in version `{}`", header.kind, header.version);
+                let help = format!("use one of {}", found.versions.join(", "));
+                self.refuse(place, &catalogue::UNREADABLE, &message, "apiVersion", Some(help));
+            }
+            None => match self.misspelt(&header) {
+                Some((message, field, help)) => {
+                    self.refuse(place, &catalogue::UNREADABLE, &message, field, Some(help));
+                }
+                None => self.pass_over(&header.kind),
+            },
+        }
+    }
+
+    fn readable(&mut self, place: &Place, readable: Readable, mut value: Value) {
+        let key = match name_of(readable.kind, &value) {
+            Ok(key) => key,
+            Err((field, message)) => {
+                return self.refuse(place, &catalogue::REFUSED_OBJECT, &message, field, None);
+            }
+        };
+        for field in boolean_key::fields(&value) {
+            if place.document.tree().key(&place.path(&field)).is_some_and(|key| key.bare) {
+                self.report(place, boolean_key::diagnostic(&key, &field));
+            }
+        }
+        strip_nulls(&mut value);
+        let decoded = readable.decode(value);
+        let explained = decoded.findings.iter().any(|finding| finding.fault == Fault::Mismatch);
+        for finding in decoded.findings {
+            self.report(place, diagnostic(&key, finding));
+        }
+        match decoded.object {
+            Ok(object) => {
+                let (object, place) = (Arc::new(object), place.clone());
+                self.read.objects.push(Located { object, document: self.number, place });
+            }
+            Err(reason) => {
+                self.read.broken = true;
+                if !explained {
+                    self.report(place, Diagnostic::new(&catalogue::UNREADABLE, &key, reason));
+                }
+            }
+        }
+    }
+
+    /// A kind that is one of ours but for a slip of the finger, in its name or in its group.
+    fn misspelt(&self, header: &Header) -> Option<(String, &'static str, String)> {
+        let kinds: Vec<Kind> = kind::readable(self.registry).map(|found| found.kind).collect();
+        let same_group = kinds.iter().filter(|kind| kind.group() == header.group && !kind.group().is_empty());
+        if !kind::OTHER_ISTIO.contains(&header.kind.as_str())
+            && let Some(meant) = closest(&header.kind, same_group.map(|kind| kind.name()))
+        {
+            let message = format!("`{}` has no kind `{}`", header.group, header.kind);
+            return Some((message, "kind", format!("did you mean `{meant}`?")));
+        }
+        let same_name = kinds.iter().filter(|kind| kind.name() == header.kind && !kind.group().is_empty());
+        let meant = closest(&header.group, same_name.map(|kind| kind.group()))?;
+        let message = format!("`{}` has no group `{}`", header.kind, header.group);
+        Some((message, "apiVersion", format!("did you mean `{meant}/{}`?", header.version)))
+    }
+
+    fn dubbo_authorization(&mut self, place: &Place, value: &Value) {
+        let kind = Kind::new(DUBBO_AUTHORIZATION.0, DUBBO_AUTHORIZATION.1);
+        let key = name_of(kind, value).unwrap_or_else(|_| self.key.clone());
+        let message = "the policy is not enforced: it has no form that a known Envoy would take";
+        self.report(place, Diagnostic::new(&catalogue::DUBBO_AUTHORIZATION, &key, message));
+    }
+
+    fn pass_over(&mut self, kind: &str) {
+        *self.read.passed_over.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    /// Reports an object that cannot be used, and of which no name is known.
+    fn refuse(
+        &mut self,
+        place: &Place,
+        code: &'static Code,
+        message: &str,
+        field: &str,
+        help: Option<String>,
+    ) {
+        let mut diagnostic = Diagnostic::new(code, &self.key, message).at(field);
+        diagnostic.help = help;
         self.read.broken = true;
+        self.report(place, diagnostic);
+    }
+
+    fn report(&mut self, place: &Place, diagnostic: Diagnostic) {
+        let span = place.span_of(&diagnostic);
+        self.push(diagnostic, span);
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic, span: Option<Span>) {
         self.read.problems.push(Problem { diagnostic, document: self.number, span });
     }
+}
 
-    fn value(&mut self, place: Place, mut value: Value) {
-        strip_nulls(&mut value);
-        let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
-        let (kind, version) = (text("kind").to_owned(), text("apiVersion").to_owned());
-        if kind.ends_with("List") {
-            if let Some(Value::Array(items)) = value.get_mut("items").map(Value::take) {
-                for (index, item) in items.into_iter().enumerate() {
-                    let mut place = place.clone();
-                    place.root.extend([Step::Key("items".to_owned()), Step::Index(index)]);
-                    self.value(place, item);
-                }
-            }
+/// What documents and items without a kind are counted under.
+const NO_KIND: &str = "(no kind)";
+
+/// The kind of Go Aeraki that cannot be served, by group and name.
+const DUBBO_AUTHORIZATION: (&str, &str) = ("dubbo.aeraki.io", "DubboAuthorizationPolicy");
+
+impl Header {
+    fn of(value: &Value) -> Option<Self> {
+        let text = |field: &str| value.get(field).and_then(Value::as_str);
+        let kind = text("kind")?.to_owned();
+        let api_version = text("apiVersion").unwrap_or_default();
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        Some(Self { group: group.to_owned(), version: version.to_owned(), kind })
+    }
+
+    fn is_list(&self) -> bool {
+        self.kind.ends_with("List")
+    }
+
+    /// Items of a typed list, as the API server sends it, leave out what the list says for all of them.
+    fn complete(&self, item: &mut Value) {
+        let Some(item) = item.as_object_mut() else { return };
+        let kind = self.kind.trim_end_matches("List");
+        if kind.is_empty() || item.contains_key("kind") {
             return;
         }
-        let (group, _version) = version.rsplit_once('/').unwrap_or(("", &version));
-        let object = match (group, kind.as_str()) {
-            ("networking.istio.io", "ServiceEntry") => decode::<Cr<ServiceEntry>>(value),
-            ("networking.istio.io", "VirtualService") => decode::<Cr<VirtualService>>(value),
-            ("networking.istio.io", "DestinationRule") => decode::<Cr<DestinationRule>>(value),
-            ("", "Service") => decode::<kubernetes::Service>(value),
-            ("discovery.k8s.io", "EndpointSlice") => decode::<kubernetes::EndpointSlice>(value),
-            _ => match self.registry.input(group, &kind) {
-                Some(input) => extra(input.kind, value),
-                None => {
-                    *self.read.passed_over.entry(kind).or_default() += 1;
-                    return;
-                }
-            },
-        };
-        match object {
-            Ok(object) => self.read.objects.push(Located {
-                object: Arc::new(object),
-                document: self.number,
-                place,
-            }),
-            Err(error) => {
-                let diagnostic = Diagnostic::new(&catalogue::UNREADABLE, &self.key, error.to_string());
-                let span = place.span("kind");
-                self.fail(diagnostic, span);
-            }
-        }
+        let slash = if self.group.is_empty() { "" } else { "/" };
+        let api_version = format!("{}{slash}{}", self.group, self.version);
+        item.insert("kind".to_owned(), Value::from(kind));
+        item.entry("apiVersion").or_insert_with(|| Value::from(api_version));
     }
 }
 
-fn decode<T: DeserializeOwned + Into<Object>>(value: Value) -> Result<Object, serde_json::Error> {
-    serde_json::from_value::<T>(value).map(Into::into)
+/// Whether something without a kind is a Kubernetes object all the same, and not the values of a chart, for example.
+fn looks_like_an_object(value: &Value) -> bool {
+    let has = |field: &str| value.get(field).is_some();
+    has("kind") || has("metadata") && (has("apiVersion") || has("spec"))
 }
 
-fn extra(kind: Kind, value: Value) -> Result<Object, serde_json::Error> {
-    let meta = value.get("metadata").cloned().unwrap_or_default();
-    let meta: ObjectMeta = serde_json::from_value(meta)?;
-    Ok(Object::extra(kind, meta, value))
+/// The name of an object, or the field that makes it impossible and why.
+fn name_of(kind: Kind, value: &Value) -> Result<ObjectKey, (&'static str, String)> {
+    let metadata = value.get("metadata");
+    let text = |field: &str| metadata.and_then(|metadata| metadata.get(field)?.as_str());
+    let name = text("name").unwrap_or_default();
+    let namespace = text("namespace").filter(|namespace| !namespace.is_empty());
+    let namespace = namespace.unwrap_or(DEFAULT_NAMESPACE);
+    if name.is_empty() {
+        return Err(("metadata.name", format!("the {kind} has no name")));
+    }
+    if !is_rfc1123_subdomain(name) {
+        return Err(("metadata.name", format!("the API server takes no object of the name {name:?}")));
+    }
+    if !is_rfc1123_subdomain(namespace) || namespace.contains('.') || namespace.len() > 63 {
+        let message = format!("the API server takes no namespace of the name {namespace:?}");
+        return Err(("metadata.namespace", message));
+    }
+    Ok(ObjectKey::new(kind, namespace, name))
+}
+
+fn diagnostic(key: &ObjectKey, finding: Finding) -> Diagnostic {
+    let code = match finding.fault {
+        Fault::Unknown => &catalogue::UNKNOWN_FIELD,
+        Fault::Mismatch => &catalogue::UNREADABLE,
+    };
+    let mut diagnostic = Diagnostic::new(code, key, finding.message).at(finding.field);
+    diagnostic.help = finding.help;
+    diagnostic
 }

@@ -121,10 +121,11 @@ impl<'a> Checker<'a> {
     }
 
     fn find(&mut self, fault: Fault, message: String, help: Option<String>) {
-        let steps: Vec<Step> = self.path.iter().map(|way| match way {
+        let step = |way: &Way<'_>| match way {
             Way::Key(key) => Step::Key((*key).to_owned()),
             Way::Index(index) => Step::Index(*index),
-        });
+        };
+        let steps: Vec<Step> = self.path.iter().map(step).collect();
         self.findings.push(Finding { field: field::join(&steps), fault, message, help });
     }
 }
@@ -145,17 +146,17 @@ fn holds(shape: Shape, value: &Value, rules: Rules) -> bool {
         (Shape::NumberOrText, Value::Number(number)) => {
             number.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
         }
-        (Shape::Integer { least, most }, Value::Number(number)) => match number.as_u64() {
-            Some(number) => number <= most,
-            None => is_whole(number.as_f64().unwrap_or(f64::NAN), least, most),
-        },
-        (Shape::Integer { least, most }, Value::String(text)) if rules == Rules::Protobuf => {
-            text.parse::<f64>().is_ok_and(|number| is_whole(number, least, most))
+        (Shape::Integer { least, most }, Value::Number(number)) => {
+            let number = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
+            number.is_some_and(|number| (i128::from(least)..=i128::from(most)).contains(&number))
         }
+        (Shape::Integer { least, most }, Value::String(text)) if rules == Rules::Protobuf => text
+            .parse::<i128>()
+            .is_ok_and(|number| (i128::from(least)..=i128::from(most)).contains(&number)),
         (Shape::Number, Value::String(text)) => rules == Rules::Protobuf && text.parse::<f64>().is_ok(),
-        (Shape::Word(words), Value::String(text)) => words.contains(&text.as_str()),
-        (Shape::Word(_), Value::Number(number)) => {
-            rules == Rules::Protobuf && number.as_i64().is_some_and(|n| i32::try_from(n).is_ok())
+        (Shape::Word(words), Value::String(text)) => words.iter().any(|(word, _)| word == text),
+        (Shape::Word(words), Value::Number(number)) if rules == Rules::Protobuf => {
+            words.iter().any(|(_, value)| number.as_i64() == Some(i64::from(*value)))
         }
         (Shape::Duration, Value::String(text)) => text.parse::<Duration>().is_ok(),
         (Shape::Timestamp, Value::String(text)) => text.parse::<Timestamp>().is_ok(),
@@ -163,6 +164,58 @@ fn holds(shape: Shape, value: &Value, rules: Rules) -> bool {
     }
 }
 
-fn is_whole(number: f64, least: i64, most: u64) -> bool {
-    number.fract() == 0.0 && number >= least as f64 && number <= most as f64
+fn expected(shape: Shape) -> String {
+    match shape {
+        Shape::Text => "a string".to_owned(),
+        Shape::Flag => "true or false".to_owned(),
+        Shape::Integer { least, most } if least >= 0 => format!("a whole number from {least} to {most}"),
+        Shape::Integer { .. } => "a whole number".to_owned(),
+        Shape::Number => "a number".to_owned(),
+        Shape::NumberOrText => "a whole number or a string".to_owned(),
+        Shape::Word(words) => {
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            format!("one of {}", words.join(", "))
+        }
+        Shape::Duration => "a duration such as 1.5s or 1m30s".to_owned(),
+        Shape::Timestamp => "a time such as 2006-01-02T15:04:05Z".to_owned(),
+        Shape::Free | Shape::Any => "an object".to_owned(),
+        Shape::Message(message) => format!("an object ({})", message.name),
+        Shape::List(_) => "a list".to_owned(),
+        Shape::Map(_) => "an object with keys and values".to_owned(),
+    }
+}
+
+fn found(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(flag) => format!("the boolean {flag}"),
+        Value::Number(number) => format!("the number {number}"),
+        Value::String(text) => format!("the string {:?}", shortened(text)),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}
+
+/// Enough of a text to know it by.
+fn shortened(text: &str) -> String {
+    const ENOUGH: usize = 40;
+    match text.char_indices().nth(ENOUGH) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn remedy(shape: Shape, value: &Value) -> Option<String> {
+    match (shape, value) {
+        (Shape::Text, Value::Bool(_) | Value::Number(_)) => {
+            Some(format!("put it in quotes: \"{value}\""))
+        }
+        (Shape::Word(words), Value::String(text)) => {
+            let meant = closest(text, words.iter().map(|(word, _)| *word))?;
+            Some(format!("did you mean `{meant}`?"))
+        }
+        (Shape::Duration, Value::Number(number)) => Some(format!("give a unit: {number}s")),
+        (Shape::List(_), _) if !value.is_array() => Some("begin each item with `- `".to_owned()),
+        _ => None,
+    }
 }

@@ -44,9 +44,12 @@ fn every_route_leads(config: &Value) -> Option<String> {
 }
 
 fn routes(config: &Value) -> impl Iterator<Item = &Value> {
-    let list = |value: Option<&'_ Value>| value.and_then(Value::as_array).into_iter().flatten();
     list(config.pointer("/multiple_route_config/route_config"))
-        .flat_map(move |of_interface| list(of_interface.get("routes")))
+        .flat_map(|of_interface| list(of_interface.get("routes")))
+}
+
+fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+    value.and_then(Value::as_array).into_iter().flatten()
 }
 
 #[cfg(test)]

@@ -19,8 +19,6 @@ pub struct Kafka;
 
 impl Generator for Kafka {
     fn generate(&self, ctx: &ServiceContext<'_>) -> Result<Vec<FilterDraft>, GenerateError> {
-        // Asked for what it reports: http rules, which change nothing here. Istio's tcp routes stay in force by themselves.
-        let _istios_own = ctx.outbound_routes();
         let shell = filter::shell(ctx)?;
         let outbound = (Direction::Outbound, ctx.outbound_cluster());
         let inbound = ctx.inbound().map(|inbound| (Direction::Inbound, inbound.cluster()));

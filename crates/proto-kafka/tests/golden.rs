@@ -6,13 +6,13 @@
 use std::path::{Path, PathBuf};
 
 use aeraki_api::envoy::kafka::KafkaBroker;
-use aeraki_testkit::golden;
+use aeraki_testkit::golden::{check, run};
 use proto_kafka as _;
 use serde_json::Value;
 
 #[rstest::rstest]
 fn golden(#[files("tests/cases/*.in.yaml")] case: PathBuf) {
-    golden::check(&case);
+    check(&case);
 }
 
 #[rstest::rstest]
@@ -34,7 +34,7 @@ fn the_cases_hold_configs_to_prove() {
 
 fn typed_configs(case: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(case).unwrap();
-    let filters = golden::run(&text).engine.filters().clone();
+    let filters = run(&text).engine.filters().clone();
     let patches = filters.values().flat_map(|filter| {
         let object = serde_json::to_value(&filter.object).unwrap();
         object["spec"]["configPatches"].as_array().unwrap().clone()

@@ -17,8 +17,6 @@ pub struct ZooKeeper;
 
 impl Generator for ZooKeeper {
     fn generate(&self, ctx: &ServiceContext<'_>) -> Result<Vec<FilterDraft>, GenerateError> {
-        // Asked for what it reports: http rules, which change nothing here. Istio's tcp routes stay in force by themselves.
-        let _istios_own = ctx.outbound_routes();
         let shell = filter::shell(ctx);
         let outbound = (Direction::Outbound, ctx.outbound_cluster());
         let inbound = ctx.inbound().map(|inbound| (Direction::Inbound, inbound.cluster()));

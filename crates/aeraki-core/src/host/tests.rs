@@ -5,7 +5,9 @@ use super::*;
 
 #[rstest]
 #[case::short_name("reviews", "reviews.shop.svc.cluster.local")]
-#[case::short_name_in_upper_case("Reviews", "reviews.shop.svc.cluster.local")]
+#[case::short_name_in_upper_case("Reviews", "Reviews.shop.svc.cluster.local")]
+#[case::address("10.0.0.1", "10.0.0.1")]
+#[case::ipv6_address("2001:db8::7", "2001:db8::7")]
 #[case::dotted("reviews.prod", "reviews.prod")]
 #[case::complete("a.example.com", "a.example.com")]
 #[case::star("*", "*")]
@@ -22,13 +24,11 @@ fn a_name_without_a_dot_belongs_to_the_namespace_of_its_rule(
     );
 }
 
+/// Istio compares hosts with their case, and so names clusters.
 #[test]
-fn hosts_are_equal_whatever_their_letter_case() {
-    assert_eq!(Host::new("Demo.Example.COM"), Host::new("demo.example.com"));
-    assert_eq!(
-        Host::new("Demo.Example.COM").to_string(),
-        "demo.example.com"
-    );
+fn letter_case_tells_hosts_apart() {
+    assert_ne!(Host::new("Demo.Example.COM"), Host::new("demo.example.com"));
+    assert_eq!(Host::new("Demo.Example.COM").to_string(), "Demo.Example.COM");
 }
 
 #[rstest]

@@ -50,10 +50,8 @@ pub(crate) fn from_virtual_service(
             reader.refuse_http(spec);
             reader.tcp_routes(spec)
         }
-        Routing::Istio => {
-            reader.refuse_http(spec);
-            RouteTable::to(ctx.outbound_cluster())
-        }
+        // Core never looks for a rule there.
+        Routing::Istio => RouteTable::to(ctx.outbound_cluster()),
     }
 }
 

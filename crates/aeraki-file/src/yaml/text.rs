@@ -20,7 +20,6 @@ pub struct Span {
 }
 
 /// The text of a file. Where its lines begin is found when somebody asks.
-#[derive(Debug)]
 pub(crate) struct File {
     text: Box<str>,
     line_starts: OnceLock<Vec<usize>>,
@@ -50,13 +49,19 @@ impl File {
     }
 }
 
+/// Shows nothing of the text: it may hold a secret.
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "File({} bytes)", self.text.len())
+    }
+}
+
 fn line_starts(text: &str) -> Vec<usize> {
     let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
     std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect()
 }
 
 /// One document of a file. Where its fields stand is found when somebody asks.
-#[derive(Debug)]
 pub(crate) struct Document {
     file: Arc<File>,
     range: Range<usize>,
@@ -77,5 +82,11 @@ impl Document {
     /// Where everything stands in it.
     pub(crate) fn tree(&self) -> &Tree {
         self.tree.get_or_init(|| Tree::of(self.text()))
+    }
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Document({:?} of {:?})", self.range, self.file)
     }
 }

@@ -71,24 +71,14 @@ impl Tree {
         Some(shown)
     }
 
-    /// Where the key at the end of a path stands; the value or its nearest kin if that is no key.
-    pub(crate) fn key(&self, path: &[Step]) -> Option<Range<usize>> {
-        let key = path.split_last().and_then(|(last, way)| {
-            let parent = way.iter().try_fold(self.nodes.first()?, |node, step| {
-                self.child(node, step).map(|(_, value)| value)
-            })?;
-            self.child(parent, last)?.0.map(|key| key.range.clone())
-        });
-        key.or_else(|| self.value(path))
-    }
-
-    /// Every key of the document that is read as itself: neither quoted nor tagged.
-    pub(crate) fn bare_keys(&self) -> impl Iterator<Item = &Key> {
-        let entries = self.nodes.iter().flat_map(|node| match &node.children {
-            Children::Entries(entries) => entries.as_slice(),
-            Children::None | Children::Items(_) => &[],
-        });
-        entries.map(|entry| &entry.key).filter(|key| key.bare)
+    /// The key at the end of a path, if the path ends in one.
+    pub(crate) fn key(&self, path: &[Step]) -> Option<&Key> {
+        let (last, way) = path.split_last()?;
+        let mut node = self.nodes.first()?;
+        for step in way {
+            node = self.child(node, step)?.1;
+        }
+        self.child(node, last)?.0
     }
 
     fn child<'a>(&'a self, node: &'a Node, step: &Step) -> Option<(Option<&'a Key>, &'a Node)> {
