@@ -76,11 +76,11 @@ impl<'a> Tables<'a> {
         match field.r#type() {
             Type::String | Type::Bytes => "Shape::Text".to_owned(),
             Type::Bool => "Shape::Flag".to_owned(),
-            Type::Float | Type::Double => "Shape::Number".to_owned(),
-            Type::Int32 | Type::Sint32 | Type::Sfixed32 => integer(i64::from(i32::MIN), u64::from(i32::MAX.unsigned_abs())),
-            Type::Int64 | Type::Sint64 | Type::Sfixed64 => integer(i64::MIN, i64::MAX.unsigned_abs()),
-            Type::Uint32 | Type::Fixed32 => integer(0, u64::from(u32::MAX)),
-            Type::Uint64 | Type::Fixed64 => integer(0, u64::MAX),
+            Type::Float | Type::Double => "Shape::Number { quoted: true }".to_owned(),
+            Type::Int32 | Type::Sint32 | Type::Sfixed32 => integer(i64::from(i32::MIN), u64::from(i32::MAX.unsigned_abs()), true),
+            Type::Int64 | Type::Sint64 | Type::Sfixed64 => integer(i64::MIN, i64::MAX.unsigned_abs(), true),
+            Type::Uint32 | Type::Fixed32 => integer(0, u64::from(u32::MAX), true),
+            Type::Uint64 | Type::Fixed64 => integer(0, u64::MAX, true),
             Type::Enum => {
                 let kind = self.enums.iter().find(|(name, _)| name == field.type_name());
                 let values: Vec<(&str, i32)> =
@@ -89,8 +89,9 @@ impl<'a> Tables<'a> {
             }
             Type::Message | Type::Group => match field.type_name() {
                 ".google.protobuf.BoolValue" => "Shape::Flag".to_owned(),
-                ".google.protobuf.DoubleValue" => "Shape::Number".to_owned(),
-                ".google.protobuf.UInt32Value" => integer(0, u64::from(u32::MAX)),
+                // Wrappers are decoded as the plain number, which never stands in quotes.
+                ".google.protobuf.DoubleValue" => "Shape::Number { quoted: false }".to_owned(),
+                ".google.protobuf.UInt32Value" => integer(0, u64::from(u32::MAX), false),
                 ".google.protobuf.Duration" => "Shape::Duration".to_owned(),
                 ".google.protobuf.Timestamp" => "Shape::Timestamp".to_owned(),
                 ".google.protobuf.Struct" | ".google.protobuf.Any" => "Shape::Free".to_owned(),
@@ -109,8 +110,8 @@ impl<'a> Tables<'a> {
     }
 }
 
-fn integer(least: i64, most: u64) -> String {
-    format!("Shape::Integer {{ least: {least}, most: {most} }}")
+fn integer(least: i64, most: u64, quoted: bool) -> String {
+    format!("Shape::Integer {{ least: {least}, most: {most}, quoted: {quoted} }}")
 }
 
 fn constant(name: &str) -> String {

@@ -37,15 +37,20 @@ pub enum Shape {
     Text,
     /// `true` or `false`.
     Flag,
-    /// A whole number, as a number or a string.
+    /// A whole number.
     Integer {
         /// The smallest.
         least: i64,
         /// The greatest.
         most: u64,
+        /// Whether it may stand in quotes.
+        quoted: bool,
     },
-    /// Any number, as a number or a string.
-    Number,
+    /// Any number.
+    Number {
+        /// Whether it may stand in quotes.
+        quoted: bool,
+    },
     /// One of these words, which also have numbers.
     Word(&'static [(&'static str, i32)]),
     /// A number or a string.
@@ -113,7 +118,7 @@ mod tests {
         let entry = of::<ServiceEntry>().unwrap();
         let Shape::List(Shape::Message(port)) = shape(entry, "ports") else { panic!("{entry:?}") };
         assert_eq!(port.full_name, "istio.networking.v1alpha3.ServicePort");
-        assert!(matches!(shape(port, "number"), Shape::Integer { least: 0, most: 0xffff_ffff }));
+        assert!(matches!(shape(port, "number"), Shape::Integer { least: 0, most: 0xffff_ffff, quoted: true }));
         let Shape::Word(words) = shape(entry, "resolution") else { panic!("{entry:?}") };
         assert!(words.contains(&("STATIC", 1)));
         let Shape::Message(selector) = shape(entry, "workloadSelector") else { panic!("{entry:?}") };
@@ -130,7 +135,7 @@ mod tests {
             panic!("trafficPolicy is a message")
         };
         let Shape::Message(outliers) = shape(policy, "outlierDetection") else { panic!("{policy:?}") };
-        assert!(matches!(shape(outliers, "consecutive5xxErrors"), Shape::Integer { least: 0, .. }));
+        assert!(matches!(shape(outliers, "consecutive5xxErrors"), Shape::Integer { least: 0, quoted: false, .. }));
     }
 
     #[test]

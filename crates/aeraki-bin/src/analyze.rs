@@ -4,15 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aeraki_core::diagnostic::{Code, Severity};
-use aeraki_core::registry::Registry;
 use anyhow::Result;
 use clap::ArgGroup;
 
 use crate::cli::usage;
 use crate::codes;
 use crate::console::Console;
-use crate::finding::Finding;
-use crate::input::Input;
+use crate::finding::{self, Finding};
+use crate::input::{Input, plural};
 use crate::report::{self, Form};
 use crate::suppress::Suppressions;
 use crate::{linked, settings};
@@ -123,7 +122,7 @@ fn analyze(args: &Args, console: Console) -> Result<ExitCode> {
     let paths: Vec<PathBuf> = args.files.iter().chain(&args.paths).cloned().collect();
     let input = Input::read(&paths, &registry)?;
     let engine = input.engine(settings, registry.clone());
-    let mut findings = input.findings(&engine);
+    let mut findings = finding::all(input.source(), &engine, Severity::Info);
     findings.retain(|finding| {
         let object = input.object(&finding.diagnostic.object);
         !suppressions.hides(finding, object)
@@ -162,8 +161,7 @@ fn summary(findings: &[Finding], below: usize, input: &Input) -> String {
     let objects = input.counted();
     let below = match below {
         0 => String::new(),
-        1 => " (1 note below the output threshold)".to_owned(),
-        _ => format!(" ({below} notes below the output threshold)"),
+        _ => format!(" ({below} more below the output threshold)"),
     };
     if findings.is_empty() {
         return format!("✔ no issues found in {objects}{below}");
@@ -175,19 +173,14 @@ fn summary(findings: &[Finding], below: usize, input: &Input) -> String {
             (findings.iter().filter(|f| f.diagnostic.severity == level).count(), name)
         })
         .filter(|(count, _)| *count > 0)
-        .map(|(count, name)| counted(count, name))
+        .map(|(count, name)| plural(count, name))
         .collect();
-    let issues = counted(findings.len(), "issue");
+    let issues = plural(findings.len(), "issue");
     format!(
         "{issues} in {objects}: {}{below}\nnext: `aeraki analyze --explain {}` says what a code means",
         counts.join(", "),
         findings[0].diagnostic.code
     )
-}
-
-/// `1 issue`, `2 issues`.
-fn counted(count: usize, thing: &str) -> String {
-    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
 #[cfg(all(test, feature = "all"))]

@@ -1,9 +1,12 @@
 //! A diagnostic together with its place in a file.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aeraki_core::diagnostic::Diagnostic;
-use aeraki_file::Span;
+use aeraki_core::diagnostic::{Diagnostic, Severity, catalogue};
+use aeraki_core::engine::Engine;
+use aeraki_core::registry::Decision;
+use aeraki_file::{Source, Span};
 
 /// A diagnostic, and where it points if the object came from a file.
 #[derive(Clone, Debug)]
@@ -42,15 +45,21 @@ impl Finding {
     /// One line: level, code, object, place, sentence, and what to do.
     pub(crate) fn line(&self) -> String {
         let Diagnostic { code, severity, message, help, .. } = &self.diagnostic;
-        let place = match &self.place {
-            Some(place) => format!(" {}", place.reference()),
-            None => String::new(),
+        let about = match (&self.place, self.is_about_text()) {
+            (Some(place), true) => place.reference(),
+            (Some(place), false) => format!("{} {}", self.origin(), place.reference()),
+            (None, _) => self.origin(),
         };
         let help = match help {
             Some(help) => format!(" ({help})"),
             None => String::new(),
         };
-        format!("{severity} [{code}] ({}{place}) {message}{help}", self.origin())
+        format!("{severity} [{code}] ({about}) {message}{help}")
+    }
+
+    /// Whether it is about a text that no object could be read from.
+    pub(crate) fn is_about_text(&self) -> bool {
+        self.diagnostic.object.kind.name() == "Document"
     }
 
     /// What the findings are sorted by: file, line, column, code.
@@ -70,4 +79,51 @@ impl Place {
         let column = if lines == 0 { span.column + last } else { last + 1 };
         (span.line + lines, column)
     }
+}
+
+/// Everything there is to say of a level or above it: what reading found, what the engine found, and ports that are Istio's
+/// own; by file and line. Only what is wanted is looked up in the files: that costs time.
+pub(crate) fn all(source: &Source, engine: &Engine, threshold: Severity) -> Vec<Finding> {
+    let is_wanted = |diagnostic: &Diagnostic| diagnostic.severity >= threshold;
+    let mut texts = Texts::default();
+    let mut findings = Vec::new();
+    for problem in source.problems().filter(|problem| is_wanted(&problem.diagnostic)) {
+        let place = texts.place(problem.origin(), problem.text(), problem.span);
+        findings.push(Finding { diagnostic: problem.diagnostic, place: Some(place) });
+    }
+    let found = engine.diagnostics().into_iter().cloned().chain(not_ours(engine));
+    for diagnostic in found.filter(is_wanted) {
+        let place = source.located(&diagnostic.object).map(|located| {
+            texts.place(located.origin(), located.text(), located.span_of(&diagnostic))
+        });
+        findings.push(Finding { diagnostic, place });
+    }
+    findings.sort_by_cached_key(Finding::order);
+    findings
+}
+
+/// The texts that findings point into, each once, however many point there.
+#[derive(Default)]
+struct Texts(BTreeMap<(String, usize), Arc<str>>);
+
+impl Texts {
+    fn place(&mut self, file: &str, text: &str, span: Option<Span>) -> Place {
+        // One name can stand for two texts: an object of a broken file points into the last good one.
+        let known = (file.to_owned(), text.as_ptr() as usize);
+        let text = self.0.entry(known).or_insert_with(|| Arc::from(text));
+        Place { file: Arc::from(file), text: Arc::clone(text), span }
+    }
+}
+
+/// Ports that are Istio's own business. Core says nothing of them: most ports of a mesh are.
+fn not_ours(engine: &Engine) -> impl Iterator<Item = Diagnostic> {
+    engine.decisions().filter_map(|(service, port, decision)| {
+        if !matches!(decision, Decision::NotOurs) {
+            return None;
+        }
+        let (host, number, name) = (service.host(), port.number(), port.name());
+        let sentence = format!("port {number} (`{name}`) of {host} is Istio's own");
+        let diagnostic = Diagnostic::new(&catalogue::NOT_OURS, service.object(), sentence);
+        Some(diagnostic.at(format!("{}.name", port.field())))
+    })
 }

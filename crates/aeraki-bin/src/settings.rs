@@ -21,6 +21,7 @@ const PRIORITIES: std::ops::RangeInclusive<i64> = -1_000_000..=1_000_000;
 /// The settings' flags.
 #[derive(clap::Args, Debug, Default)]
 #[command(next_help_heading = "Settings")]
+#[group(skip)]
 pub(crate) struct Args {
     /// Read settings from this YAML or JSON file; environment and flags go over it
     #[arg(long, value_name = "FILE", env = "AERAKI_SETTINGS")]

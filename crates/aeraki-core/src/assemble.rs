@@ -94,7 +94,10 @@ impl Assembly<'_> {
             filter_chain: Some(chain_match(target_port)),
             ..ef::ListenerMatch::default()
         };
-        let patch = self.network_patch(filter, Direction::Inbound, matching);
+        let patch = confined(
+            draft,
+            self.network_patch(filter, Direction::Inbound, matching),
+        );
         let (namespace, host) = (self.service.namespace(), self.service.host().as_str());
         let spec = EnvoyFilter {
             workload_selector: Some(WorkloadSelector {
@@ -117,8 +120,11 @@ impl Assembly<'_> {
     ) -> Vec<Filter> {
         let clusters: Vec<ef::EnvoyConfigObjectPatch> = drafts
             .iter()
-            .flat_map(|draft| &draft.clusters)
-            .flat_map(|patch| self.cluster_patches(patch))
+            .flat_map(|draft| draft.clusters.iter().map(move |patch| (draft, patch)))
+            .flat_map(|(draft, patch)| {
+                let patches = self.cluster_patches(patch).into_iter();
+                patches.map(move |patch| confined(draft, patch))
+            })
             .collect();
         let mut filters = Vec::new();
         for (index, group) in listeners.iter().enumerate() {
@@ -164,12 +170,15 @@ impl Assembly<'_> {
         drafts: &[&FilterDraft],
         group: &Outbound,
     ) -> Vec<ef::EnvoyConfigObjectPatch> {
-        let filters = drafts.iter().filter_map(|draft| draft.filter.as_ref());
+        let filters = drafts
+            .iter()
+            .filter_map(|draft| Some((draft, draft.filter.as_ref()?)));
         filters
-            .flat_map(|filter| {
-                group.listeners.iter().map(|listener| {
+            .flat_map(|(draft, filter)| {
+                group.listeners.iter().map(move |listener| {
                     let matching = outbound_match(listener);
-                    self.network_patch(filter, Direction::Outbound, matching)
+                    let patch = self.network_patch(filter, Direction::Outbound, matching);
+                    confined(draft, patch)
                 })
             })
             .collect()
@@ -330,6 +339,19 @@ pub fn reference(key: &ObjectKey) -> String {
 fn spec_hash(spec: &EnvoyFilter) -> String {
     let canonical = serde_json::to_vec(spec).expect("only known enum values were put in");
     format!("{:016x}", xxh3_64(&canonical))
+}
+
+/// A patch of a draft that is only for some proxies goes to those.
+fn confined(
+    draft: &FilterDraft,
+    mut patch: ef::EnvoyConfigObjectPatch,
+) -> ef::EnvoyConfigObjectPatch {
+    if let Some(gate) = &draft.only_for {
+        let matching = patch.r#match.get_or_insert_default();
+        let proxy = matching.proxy.get_or_insert_default();
+        proxy.metadata.insert(gate.key.clone(), gate.value.clone());
+    }
+    patch
 }
 
 fn outbound_match(listener: &ListenerMatch) -> ef::ListenerMatch {

@@ -4,6 +4,8 @@
 
 use serde_json::Value;
 
+use crate::settings::ProxyMetadata;
+
 /// Which side of the call the filter stands on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Direction {
@@ -60,6 +62,7 @@ pub struct FilterDraft {
     pub(crate) filter: Option<NetworkFilter>,
     pub(crate) clusters: Vec<ClusterPatch>,
     pub(crate) confidential: bool,
+    pub(crate) only_for: Option<ProxyMetadata>,
 }
 
 impl FilterDraft {
@@ -71,6 +74,7 @@ impl FilterDraft {
             filter: Some(filter),
             clusters: Vec::new(),
             confidential: false,
+            only_for: None,
         }
     }
 
@@ -86,6 +90,14 @@ impl FilterDraft {
     #[must_use]
     pub fn confidential(mut self) -> Self {
         self.confidential = true;
+        self
+    }
+
+    /// Confines the draft to proxies with this node metadata: for configuration that a proxy without some means of its
+    /// own, such as a file, would refuse.
+    #[must_use]
+    pub fn only_for(mut self, proxies: ProxyMetadata) -> Self {
+        self.only_for = Some(proxies);
         self
     }
 }

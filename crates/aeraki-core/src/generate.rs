@@ -163,8 +163,16 @@ impl PortTask<'_> {
         }
         // The inbound filters of one namespace are called by host and port, so there too only one can be.
         let is_double = owner.is_some_and(|o| o.object.namespace == *self.service.namespace());
-        let inbound = if is_double { None } else { self.inbound(report) };
-        let audiences = if owner.is_some() { Vec::new() } else { self.audiences(report) };
+        let inbound = if is_double {
+            None
+        } else {
+            self.inbound(report)
+        };
+        let audiences = if owner.is_some() {
+            Vec::new()
+        } else {
+            self.audiences(report)
+        };
         self.run_outbound(&audiences, inbound.as_ref(), output);
     }
 
@@ -213,7 +221,7 @@ impl PortTask<'_> {
                 .iter()
                 .filter(|draft| draft.direction == Direction::Outbound)
                 .collect();
-            let targets = self.confine(&outbound, &audience.targets, &mut output.diagnostics);
+            let targets = self.confine(&outbound, audience, audiences, &mut output.diagnostics);
             output
                 .filters
                 .extend(assembly.outbound(&outbound, &listeners, &targets));
@@ -336,7 +344,9 @@ impl PortTask<'_> {
     /// The service that owns the host and port, if it is another one.
     fn host_owner(&self) -> Option<&Claimant> {
         let key = ClaimKey::HostPort(self.service.host().clone(), self.port.number());
-        self.world.claims().owner_before(&key, &self.claimant, self.service.visibility())
+        self.world
+            .claims()
+            .owner_before(&key, &self.claimant, self.service.visibility())
     }
 
     fn report_duplicate(&self, owner: &Claimant, report: &mut Vec<Diagnostic>) {
@@ -361,7 +371,7 @@ impl PortTask<'_> {
     /// Http rules that the protocol has no use for; Istio's own tcp rules stay in force by themselves.
     fn report_idle_rules(&self, report: &mut Vec<Diagnostic>) {
         let protocol = self.registration.protocol();
-        for (rule, spec) in self.world.virtual_services_of(self.service) {
+        for (_, rule, spec) in self.world.virtual_services_of(self.service) {
             if !spec.http.is_empty() && self.world.rule_counts(&rule.key.namespace, self.service) {
                 let sentence = format!("{protocol} has no routes of its own; these have no effect");
                 let diagnostic = Diagnostic::new(&catalogue::INEXPRESSIBLE, &rule.key, sentence);
@@ -370,34 +380,47 @@ impl PortTask<'_> {
         }
     }
 
-    /// Where a draft with a credential would go to the root namespace, it goes to the service's own instead.
+    /// Where a draft with a credential would go to the root namespace, it goes to the service's own instead, and with it
+    /// whatever would stand before the root namespace's filter elsewhere. The own namespace gets one filter: that of its
+    /// own rule, if it has one.
     fn confine(
         &self,
         drafts: &[&FilterDraft],
-        targets: &[Target],
+        audience: &Audience<'_>,
+        audiences: &[Audience<'_>],
         report: &mut Vec<Diagnostic>,
     ) -> Vec<Target> {
         let root = &self.world.settings().root_namespace;
-        let confidential = drafts.iter().any(|draft| draft.confidential);
-        if !confidential || targets.iter().all(|target| target.namespace != *root) {
-            return targets.to_vec();
-        }
         let own = self.service.namespace();
-        let sentence = "the filter holds a password in clear text, so only the service's own \
-                        namespace gets it";
-        report.push(self.about(&catalogue::CONFIDENTIAL, sentence));
-        let mut confined: Vec<Target> = targets
-            .iter()
-            .filter(|target| target.namespace != *root)
-            .cloned()
-            .collect();
-        if own != root && confined.iter().all(|target| target.namespace != *own) {
-            confined.push(Target {
-                namespace: Arc::clone(own),
-                overrides: false,
-            });
+        let reaches = |audience: &Audience<'_>, namespace: &Arc<str>| {
+            audience
+                .targets
+                .iter()
+                .any(|target| target.namespace == *namespace)
+        };
+        let confidential = drafts.iter().any(|draft| draft.confidential);
+        if !confidential || !audiences.iter().any(|audience| reaches(audience, root)) {
+            return audience.targets.clone();
         }
-        confined
+        let has_own_rule = audiences.iter().any(|audience| reaches(audience, own));
+        if reaches(audience, root) {
+            let sentence = "the filter holds a password in clear text, so only the service's own \
+                            namespace gets it";
+            report.push(self.about(&catalogue::CONFIDENTIAL, sentence));
+        }
+        let takes_it = if has_own_rule {
+            reaches(audience, own)
+        } else {
+            reaches(audience, root)
+        };
+        let target = Target {
+            namespace: Arc::clone(own),
+            overrides: false,
+        };
+        (takes_it && own != root)
+            .then_some(target)
+            .into_iter()
+            .collect()
     }
 
     /// The inbound side, if a filter may stand there; else why not.

@@ -215,13 +215,6 @@ impl<'a> ServiceContext<'a> {
             .extras(kind, self.service.namespace(), self.service.host())
     }
 
-    /// The objects of an extra kind in the service's namespace that are about every host there: their
-    /// [`Input::hosts`](crate::registry::Input) say `*`. Oldest first.
-    pub fn extras_of_namespace(&self, kind: Kind) -> impl Iterator<Item = &'a Object> + use<'a> {
-        self.world
-            .extras(kind, self.service.namespace(), &Host::new("*"))
-    }
-
     /// The object of an extra kind by its name, in the service's namespace.
     #[must_use]
     pub fn extra_named(&self, kind: Kind, name: &str) -> Option<&'a Object> {

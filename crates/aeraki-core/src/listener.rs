@@ -199,7 +199,8 @@ impl Finder<'_> {
             Some(owner) => {
                 let rival = &owner.object;
                 let sentence = format!(
-                    "the listener `{name}` belongs to {rival} ({})",
+                    "the listener `{name}` of `{}` belongs to {rival} ({})",
+                    self.service.host(),
                     owner.name
                 );
                 let diagnostic =

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::diagnostic::{Diagnostic, catalogue};
+use crate::diagnostic::{Diagnostic, Severity, catalogue};
 use crate::object::Object;
 use crate::service::Service;
 use crate::settings::Scope;
@@ -34,6 +34,8 @@ pub(crate) struct Target {
 struct Candidate<'a> {
     rule: &'a Object,
     visibility: Visibility,
+    /// It names the host itself, and does not only cover it.
+    is_exact: bool,
 }
 
 /// The audiences of a service's outbound filters; empty if nobody may get one.
@@ -45,8 +47,11 @@ pub(crate) fn audiences<'a>(
     reads_rules: bool,
     report: &mut Vec<Diagnostic>,
 ) -> Vec<Audience<'a>> {
-    let candidates =
-        if reads_rules { candidates(world, service, report) } else { Vec::new() };
+    let candidates = if reads_rules {
+        candidates(world, service, report)
+    } else {
+        Vec::new()
+    };
     let mut audiences: Vec<Audience<'a>> = Vec::new();
     let mut used = BTreeSet::new();
     for target in targets(world, service, &candidates, report) {
@@ -84,7 +89,7 @@ fn candidates<'a>(
     report: &mut Vec<Diagnostic>,
 ) -> Vec<Candidate<'a>> {
     let mut candidates = Vec::new();
-    for (rule, spec) in world.virtual_services_of(service) {
+    for (pattern, rule, spec) in world.virtual_services_of(service) {
         let for_sidecars = spec.gateways.is_empty() || spec.gateways.iter().any(|g| g == "mesh");
         if !for_sidecars {
             continue;
@@ -95,7 +100,12 @@ fn candidates<'a>(
         }
         let export_to = spec.export_to.iter().map(String::as_str);
         let visibility = Visibility::from_export_to(export_to, &rule.key.namespace);
-        candidates.push(Candidate { rule, visibility });
+        let is_exact = pattern == service.host();
+        candidates.push(Candidate {
+            rule,
+            visibility,
+            is_exact,
+        });
     }
     candidates
 }
@@ -196,7 +206,14 @@ fn report_shadowed(
         _ => format!("no client of `{}` sees it", service.host()),
     };
     let code = &catalogue::SHADOWED_VIRTUAL_SERVICE;
-    report.push(Diagnostic::new(code, &loser.rule.key, sentence).at("spec.hosts"));
+    // A rule for many hosts is meant to give way to one for a single host.
+    let severity = if loser.is_exact {
+        code.severity
+    } else {
+        Severity::Info
+    };
+    let diagnostic = Diagnostic::new(code, &loser.rule.key, sentence).at("spec.hosts");
+    report.push(diagnostic.severity(severity));
 }
 
 fn report_root_export(service: &Service, root: &Arc<str>, report: &mut Vec<Diagnostic>) {

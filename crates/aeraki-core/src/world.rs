@@ -329,12 +329,17 @@ impl World {
                 let ours = matches!(self.decide(port), Decision::Ours(_));
                 let claimant = claimant(services, index, port);
                 for key in self.claim_keys(service, port, ours) {
+                    // Who sees a service matters to its clients, not to its workloads.
+                    let visibility = match key {
+                        ClaimKey::Inbound { .. } => Visibility::Everywhere,
+                        _ => service.visibility().clone(),
+                    };
                     let claim = Claim {
                         key,
                         claimant: claimant.clone(),
                         ours,
                     };
-                    claims.push((claim, service.visibility().clone()));
+                    claims.push((claim, visibility));
                 }
             }
         }
@@ -374,17 +379,18 @@ impl World {
         own.or(visible.first()).copied()
     }
 
-    /// VirtualServices whose hosts cover the service's host, the one to apply first standing first.
+    /// VirtualServices whose hosts cover the service's host, with the host that does, the one to apply first standing
+    /// first.
     pub(crate) fn virtual_services_of<'a>(
         &'a self,
         service: &'a Service,
-    ) -> impl Iterator<Item = (&'a Object, &'a VirtualService)> {
+    ) -> impl Iterator<Item = (&'a Host, &'a Object, &'a VirtualService)> {
         self.virtual_services
             .covering(service.host())
-            .filter_map(|(_, key)| {
+            .filter_map(|(pattern, key)| {
                 let object = self.object(&key.object())?;
                 match &object.body {
-                    Body::VirtualService(spec) => Some((object, &**spec)),
+                    Body::VirtualService(spec) => Some((pattern, object, &**spec)),
                     _ => None,
                 }
             })

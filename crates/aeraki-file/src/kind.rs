@@ -1,6 +1,6 @@
 //! The kinds that are read: what their fields are, and how they are decoded.
 
-mod kubernetes;
+pub(crate) mod kubernetes;
 
 use aeraki_api::networking::{DestinationRule, ServiceEntry, VirtualService};
 use aeraki_api::prost::Name;
@@ -11,7 +11,7 @@ use aeraki_core::registry::{Input, InputProblem, Registry};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::shape::{self, Fault, Finding, Rules};
+use crate::shape::{self, Fault, Finding};
 
 /// A kind that is read.
 #[derive(Clone, Copy)]
@@ -111,12 +111,12 @@ impl Readable {
                 let mut findings = kubernetes::envelope(value);
                 let object = value.get("spec").filter(|spec| spec.is_object());
                 if let (Some(message), Some(spec)) = (spec(), object) {
-                    findings.extend(shape::check(message, spec, Rules::Protobuf, "spec"));
+                    findings.extend(shape::check(message, spec, "spec"));
                     explain_misplaced(message, &mut findings);
                 }
                 findings
             }
-            Body::Kubernetes(message, _) => shape::check(message, value, Rules::Kubernetes, ""),
+            Body::Kubernetes(message, _) => shape::check(message, value, ""),
             Body::Extra(input) => {
                 let mut findings = kubernetes::metadata(value);
                 findings.extend((input.check)(value).into_iter().map(finding));

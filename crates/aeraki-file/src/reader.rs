@@ -21,6 +21,9 @@ use crate::kind::{self, Readable};
 use crate::shape::{Fault, Finding};
 use crate::yaml::{self, Document, File, Span};
 
+#[cfg(test)]
+mod tests;
+
 /// Reads files.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -51,7 +54,7 @@ pub struct Located {
 }
 
 /// A diagnostic, and where it points.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Problem {
     /// The diagnostic. One about a text that yields no object is about `Document <file>/<number>`.
     pub diagnostic: Diagnostic,
@@ -59,6 +62,34 @@ pub struct Problem {
     pub document: usize,
     /// Where it points.
     pub span: Option<Span>,
+    file: Arc<File>,
+}
+
+impl Problem {
+    /// The name of the file.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.file.origin()
+    }
+
+    /// The text that the span is of; empty if the file is no text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.file.text()
+    }
+
+    pub(crate) fn of_file(origin: &str, diagnostic: Diagnostic) -> Self {
+        Self { diagnostic, document: 0, span: None, file: File::new(origin, "") }
+    }
+
+    pub(crate) fn about(located: &Located, diagnostic: Diagnostic) -> Self {
+        Self {
+            span: located.span_of(&diagnostic),
+            diagnostic,
+            document: located.document,
+            file: Arc::clone(located.place.document.file()),
+        }
+    }
 }
 
 /// Where an object stands: its document, and the way to it inside a list.
@@ -101,6 +132,19 @@ impl Place {
 }
 
 impl Located {
+    /// The name of the file.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.place.document.file().origin()
+    }
+
+    /// The text that the object was read from, and that its spans are of. An object of a file that is broken by now
+    /// has the text of the time when it was whole.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.place.document.file().text()
+    }
+
     /// Where a diagnostic about the object points: at the key of a field that should not be there, and at the value
     /// otherwise.
     #[must_use]
@@ -133,10 +177,12 @@ impl Reader {
     #[must_use]
     pub fn read(&self, origin: &str, text: &str) -> ReadFile {
         let mut read = ReadFile::default();
-        for (number, document) in File::new(text).documents().into_iter().enumerate() {
+        let file = File::new(origin, text);
+        for (number, document) in file.documents().into_iter().enumerate() {
             let key = document_key(origin, number);
             let place = Place { document: Arc::new(document), root: Vec::new() };
-            Reading { registry: &self.registry, number, key, read: &mut read }.document(&place);
+            let (registry, read) = (&self.registry, &mut read);
+            Reading { registry, number, key, file: &file, read }.document(&place);
         }
         read
     }
@@ -152,7 +198,7 @@ impl Reader {
 }
 
 /// What a text that yields no object is reported as.
-const DOCUMENT: Kind = Kind::new("", "Document");
+pub(crate) const DOCUMENT: Kind = Kind::new("", "Document");
 
 /// The subject of a diagnostic about a document that yields no object. Numbers are counted from 1 there.
 pub(crate) fn document_key(origin: &str, number: usize) -> ObjectKey {
@@ -165,7 +211,7 @@ fn not_text(origin: &str, bytes: &[u8], error: &std::str::Utf8Error) -> ReadFile
     let message = format!("the file is not UTF-8 text: byte {good}, in line {line}");
     let diagnostic = Diagnostic::new(&catalogue::UNREADABLE, &document_key(origin, 0), message)
         .help("save the file as UTF-8");
-    let problem = Problem { diagnostic, document: 0, span: None };
+    let problem = Problem::of_file(origin, diagnostic);
     ReadFile { problems: vec![problem], broken: true, ..ReadFile::default() }
 }
 
@@ -174,6 +220,7 @@ struct Reading<'a> {
     registry: &'a Registry,
     number: usize,
     key: ObjectKey,
+    file: &'a Arc<File>,
     read: &'a mut ReadFile,
 }
 
@@ -331,7 +378,8 @@ impl Reading<'_> {
     }
 
     fn push(&mut self, diagnostic: Diagnostic, span: Option<Span>) {
-        self.read.problems.push(Problem { diagnostic, document: self.number, span });
+        let file = Arc::clone(self.file);
+        self.read.problems.push(Problem { diagnostic, document: self.number, span, file });
     }
 }
 
@@ -381,6 +429,9 @@ fn name_of(kind: Kind, value: &Value) -> Result<ObjectKey, (&'static str, String
     let name = text("name").unwrap_or_default();
     let namespace = text("namespace").filter(|namespace| !namespace.is_empty());
     let namespace = namespace.unwrap_or(DEFAULT_NAMESPACE);
+    if metadata.and_then(|metadata| metadata.get("name")).is_some_and(|name| !name.is_string()) {
+        return Err(("metadata.name", "the name is no string: put it in quotes".to_owned()));
+    }
     if name.is_empty() {
         return Err(("metadata.name", format!("the {kind} has no name")));
     }

@@ -9,6 +9,9 @@ use aeraki_core::field::{self, Step};
 use aeraki_core::near_miss::closest;
 use serde_json::{Map, Value};
 
+#[cfg(test)]
+mod tests;
+
 /// Something that is not as the table has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Finding {
@@ -28,19 +31,10 @@ pub(crate) enum Fault {
     Mismatch,
 }
 
-/// Whose rules of JSON apply.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Rules {
-    /// Protobuf: numbers may stand in quotes, enums be numbers, and names be snake_case.
-    Protobuf,
-    /// Kubernetes' own kinds: everything is exactly what it is.
-    Kubernetes,
-}
-
 /// Everything in `value` that is not as `message` has it. `root` is the way to it from the object's root.
-pub(crate) fn check(message: &'static Message, value: &Value, rules: Rules, root: &'static str) -> Vec<Finding> {
+pub(crate) fn check(message: &'static Message, value: &Value, root: &'static str) -> Vec<Finding> {
     let path = if root.is_empty() { Vec::new() } else { vec![Way::Key(root)] };
-    let mut checker = Checker { rules, path, findings: Vec::new() };
+    let mut checker = Checker { path, findings: Vec::new() };
     checker.shape(Shape::Message(message), value);
     checker.findings
 }
@@ -52,7 +46,6 @@ enum Way<'a> {
 }
 
 struct Checker<'a> {
-    rules: Rules,
     path: Vec<Way<'a>>,
     findings: Vec<Finding>,
 }
@@ -71,7 +64,7 @@ impl<'a> Checker<'a> {
                     self.inside(Way::Key(key), |checker| checker.shape(*item, value));
                 }
             }
-            _ if holds(shape, value, self.rules) => {}
+            _ if holds(shape, value) => {}
             _ => self.mismatch(shape, value),
         }
     }
@@ -136,26 +129,26 @@ fn excludes(one: &Field, other: &Field) -> bool {
 }
 
 /// Whether a value that is no collection of the right sort is what the shape asks for.
-fn holds(shape: Shape, value: &Value, rules: Rules) -> bool {
+fn holds(shape: Shape, value: &Value) -> bool {
     match (shape, value) {
         (Shape::Any, _)
         | (Shape::Free, Value::Object(_))
         | (Shape::Text | Shape::NumberOrText, Value::String(_))
         | (Shape::Flag, Value::Bool(_))
-        | (Shape::Number, Value::Number(_)) => true,
+        | (Shape::Number { .. }, Value::Number(_)) => true,
         (Shape::NumberOrText, Value::Number(number)) => {
             number.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
         }
-        (Shape::Integer { least, most }, Value::Number(number)) => {
+        (Shape::Integer { least, most, .. }, Value::Number(number)) => {
             let number = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
             number.is_some_and(|number| (i128::from(least)..=i128::from(most)).contains(&number))
         }
-        (Shape::Integer { least, most }, Value::String(text)) if rules == Rules::Protobuf => text
+        (Shape::Integer { least, most, quoted: true }, Value::String(text)) => text
             .parse::<i128>()
             .is_ok_and(|number| (i128::from(least)..=i128::from(most)).contains(&number)),
-        (Shape::Number, Value::String(text)) => rules == Rules::Protobuf && text.parse::<f64>().is_ok(),
+        (Shape::Number { quoted: true }, Value::String(text)) => text.parse::<f64>().is_ok(),
         (Shape::Word(words), Value::String(text)) => words.iter().any(|(word, _)| word == text),
-        (Shape::Word(words), Value::Number(number)) if rules == Rules::Protobuf => {
+        (Shape::Word(words), Value::Number(number)) => {
             words.iter().any(|(_, value)| number.as_i64() == Some(i64::from(*value)))
         }
         (Shape::Duration, Value::String(text)) => text.parse::<Duration>().is_ok(),
@@ -168,9 +161,9 @@ fn expected(shape: Shape) -> String {
     match shape {
         Shape::Text => "a string".to_owned(),
         Shape::Flag => "true or false".to_owned(),
-        Shape::Integer { least, most } if least >= 0 => format!("a whole number from {least} to {most}"),
+        Shape::Integer { least, most, .. } if least >= 0 => format!("a whole number from {least} to {most}"),
         Shape::Integer { .. } => "a whole number".to_owned(),
-        Shape::Number => "a number".to_owned(),
+        Shape::Number { .. } => "a number".to_owned(),
         Shape::NumberOrText => "a whole number or a string".to_owned(),
         Shape::Word(words) => {
             let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();

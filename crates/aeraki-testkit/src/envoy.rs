@@ -18,6 +18,7 @@ pub use rejection::{Rejection, Resource};
 use crate::render::Bootstrap;
 
 mod rejection;
+mod sources;
 
 /// The version of Envoy that the tests are written against.
 pub const VERSION: &str = "1.40.0";
@@ -76,7 +77,9 @@ impl Envoy {
         let directory = TempDir::with_prefix("aeraki-envoy-")?;
         let config = directory.path().join("bootstrap.json");
         let log = directory.path().join("log");
-        fs::write(&config, bootstrap.config().to_string())?;
+        let mut value = bootstrap.config().clone();
+        let sources = sources::supply(&mut value, directory.path())?;
+        fs::write(&config, value.to_string())?;
         let output = File::create(&log)?;
         let child = Command::new(&self.binary)
             .args([
@@ -90,6 +93,7 @@ impl Envoy {
             .args(["--disable-hot-restart", "--config-path"])
             .arg(&config)
             .current_dir(directory.path())
+            .envs(sources)
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()?;

@@ -30,9 +30,13 @@ pub(crate) const HOSTS: &[&str] = &[
 const ADDRESSES: &[&str] = &[
     "240.240.0.1",
     "240.240.0.2",
+    "240.240.0.3/32",
+    "240.240.0.4",
+    "240.240.0.5",
+    "240.240.0.6",
+    "240.240.0.7",
     "2001:db8::7",
     "10.9.0.0/24",
-    "240.240.0.3/32",
 ];
 const PORT_NAMES: &[&str] = &[
     "tcp-dubbo",
@@ -52,6 +56,8 @@ const PORT_NAMES: &[&str] = &[
 pub(crate) const PORTS: &[u32] = &[20880, 9090, 6379, 2181];
 const PROTOCOLS: &[&str] = &["TCP", "TCP", "TCP", "HTTP", "TLS", ""];
 const EXPORT_TO: &[&[&str]] = &[
+    &[],
+    &[],
     &[],
     &[],
     &["*"],
@@ -153,16 +159,19 @@ pub(crate) fn metadata(annotations: Value) -> impl Strategy<Value = Value> {
         Some("2024-01-01T00:00:00Z"),
         Some("2024-01-02T00:00:00Z"),
     ]);
-    (select(NAMESPACES), select(&["a", "b", "c"][..]), created).prop_map(
-        move |(namespace, name, created)| {
+    (
+        select(NAMESPACES),
+        select(&["a", "b", "c", "d", "e", "f"][..]),
+        created,
+    )
+        .prop_map(move |(namespace, name, created)| {
             let mut meta =
                 json!({"namespace": namespace, "name": name, "annotations": annotations});
             if let Some(created) = created {
                 meta["creationTimestamp"] = json!(created);
             }
             meta
-        },
-    )
+        })
 }
 
 pub(crate) fn export_to() -> impl Strategy<Value = Value> {

@@ -168,13 +168,9 @@ impl Renderer {
         Ok(rendered)
     }
 
-    /// The namespaces whose sidecars differ. With root filters alone, the root stands for all.
-    fn namespaces<'a>(&'a self, filters: &[Filter<'a>]) -> BTreeSet<&'a str> {
-        let mut namespaces: BTreeSet<&str> = filters.iter().map(|f| f.namespace).collect();
-        if namespaces.len() > 1 {
-            namespaces.remove(self.root_namespace.as_str());
-        }
-        namespaces
+    /// The namespaces whose sidecars differ. The root namespace stands for all that have no filter of their own.
+    fn namespaces<'a>(&self, filters: &[Filter<'a>]) -> BTreeSet<&'a str> {
+        filters.iter().map(|f| f.namespace).collect()
     }
 }
 

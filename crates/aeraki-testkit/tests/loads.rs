@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use {proto_dubbo as _, proto_redis as _, proto_thrift as _, proto_zookeeper as _};
 
 /// Meshes per run, and objects drawn per mesh. Together some hundreds of EnvoyFilters.
-const MESHES: usize = 30;
-const OBJECTS: usize = 60;
+const MESHES: usize = 40;
+const OBJECTS: usize = 80;
 
 fn engine() -> Engine {
     let registry = Registry::linked().expect("no two protocols claim one token");

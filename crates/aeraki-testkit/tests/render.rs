@@ -152,7 +152,12 @@ fn root_namespace_is_the_one_that_was_set() {
         .root_namespace("mesh")
         .render(&filters)
         .unwrap();
-    assert_eq!(rendered.bootstraps.len(), 1);
+    let namespaces: Vec<&str> = rendered
+        .bootstraps
+        .iter()
+        .map(Bootstrap::namespace)
+        .collect();
+    assert_eq!(namespaces, ["demo", "mesh"]);
     assert_eq!(filters_of(&rendered.bootstraps[0], LISTENER), ["root"]);
 }
 

@@ -38,6 +38,7 @@ const ALLOWED: &[&str] = &[
     "spec.configPatches.patch.value.name",
     "spec.configPatches.patch.value.load_assignment.cluster_name",
     "spec.configPatches.patch.value.load_assignment.endpoints.lb_endpoints.endpoint.address.socket_address.address",
+    "spec.configPatches.patch.value.metadata.filter_metadata.istio.services.host",
     "spec.configPatches.patch.value.typed_extension_protocol_options.*.auth_password.inline_string",
     "spec.configPatches.patch.value.typed_config.stat_prefix",
     "spec.configPatches.patch.value.typed_config.downstream_auth_passwords.inline_string",
@@ -123,7 +124,7 @@ fn outputs() -> Vec<Value> {
         ..Settings::default()
     };
     let mut outputs = Vec::new();
-    for _ in 0..60 {
+    for _ in 0..200 {
         let mut jsons = strategy
             .new_tree(&mut runner)
             .expect("a mesh can be drawn")

@@ -7,13 +7,11 @@
 //!
 //! It speaks of Dubbo 2 with hessian2. Triple is HTTP/2, so its ports are Istio's own.
 
-use aeraki_core::diagnostic::{Diagnostic, catalogue};
 use aeraki_core::draft::{Direction, FilterDraft};
 use aeraki_core::generator::{GenerateError, Generator, ServiceContext};
 use aeraki_core::network_filter;
-use aeraki_core::object::Kind;
 use aeraki_core::protocol::Protocol;
-use aeraki_core::registry::{Expresses, Forms, Input, Maturity, Registration, Routing};
+use aeraki_core::registry::{Expresses, Forms, Maturity, Registration, Routing};
 use aeraki_core::route::RouteTable;
 
 use crate::service_key::ServiceKey;
@@ -23,15 +21,11 @@ mod filter;
 mod routes;
 mod service_key;
 
-/// Go Aeraki's authorization policy, which is read only to say that nothing enforces it.
-const AUTHORIZATION_POLICY: Kind = Kind::new("dubbo.aeraki.io", "DubboAuthorizationPolicy");
-
 /// Makes the filters of Dubbo ports.
 pub struct Dubbo;
 
 impl Generator for Dubbo {
     fn generate(&self, ctx: &ServiceContext<'_>) -> Result<Vec<FilterDraft>, GenerateError> {
-        report_policies(ctx);
         let table = ctx.outbound_routes();
         let outbound = (
             Direction::Outbound,
@@ -58,17 +52,6 @@ impl Generator for Dubbo {
     }
 }
 
-fn report_policies(ctx: &ServiceContext<'_>) {
-    for policy in ctx.extras_of_namespace(AUTHORIZATION_POLICY) {
-        let sentence = "the policy is not enforced: calls that it would deny go through";
-        ctx.report(Diagnostic::new(
-            &catalogue::DUBBO_AUTHORIZATION,
-            &policy.key,
-            sentence,
-        ));
-    }
-}
-
 aeraki_core::register!(
     Registration::new(Protocol::Dubbo, &Dubbo)
         .envoy_filter(filter::NAME)
@@ -82,13 +65,6 @@ aeraki_core::register!(
             weights: true,
             mirror: false,
         })
-        .inputs(&[Input {
-            kind: AUTHORIZATION_POLICY,
-            versions: &["v1alpha1"],
-            // A policy has no selector: it is about every Dubbo service of its namespace.
-            hosts: |_| vec!["*".to_owned()],
-            check: |_| Vec::new(),
-        }])
         .annotations(service_key::ANNOTATIONS)
         .codes(&[&service_key::ANY_INTERFACE_COVERS_ALL])
         .checks(checks::ALL)

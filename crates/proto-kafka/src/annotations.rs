@@ -46,8 +46,10 @@ const MAX_BROKER_ID: u32 = i32::MAX as u32;
 
 /// Numbers with commas. Sorted and each once, so that the order of the text changes nothing.
 pub(crate) fn api_keys(text: &str) -> Result<Vec<u32>, String> {
-    let keys: Result<BTreeSet<u32>, String> =
-        text.split(',').map(|word| number(word.trim(), "an api key", 0..=MAX_API_KEY)).collect();
+    let keys: Result<BTreeSet<u32>, String> = text
+        .split(',')
+        .map(|word| number(word.trim(), "an api key", 0..=MAX_API_KEY))
+        .collect();
     Ok(keys?.into_iter().collect())
 }
 
@@ -68,7 +70,9 @@ fn rewrite_rule(entry: &str) -> Result<IdBasedBrokerRewriteRule, String> {
         .split_once('=')
         .and_then(|(id, address)| Some((id, address.rsplit_once(':')?)));
     let Some((id, (name, port))) = parts else {
-        return Err(format!("`{entry}` is not of the form `<broker id>=<host>:<port>`"));
+        return Err(format!(
+            "`{entry}` is not of the form `<broker id>=<host>:<port>`"
+        ));
     };
     Ok(IdBasedBrokerRewriteRule {
         id: number(id.trim(), "a broker id", 0..=MAX_BROKER_ID)?,
@@ -79,14 +83,20 @@ fn rewrite_rule(entry: &str) -> Result<IdBasedBrokerRewriteRule, String> {
 
 /// A host name, an IPv4 address, or an IPv6 address in brackets (which are not part of what clients are told).
 fn host(text: &str) -> Result<String, String> {
-    if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        let address: Ipv6Addr =
-            address.parse().map_err(|_| format!("`{address}` is no IPv6 address"))?;
+    if let Some(address) = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        let address: Ipv6Addr = address
+            .parse()
+            .map_err(|_| format!("`{address}` is no IPv6 address"))?;
         return Ok(address.to_string());
     }
     let is_label = |label: &str| {
         !label.is_empty()
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
     if text.len() <= 253 && text.split('.').all(is_label) {
         Ok(text.to_owned())
@@ -96,14 +106,22 @@ fn host(text: &str) -> Result<String, String> {
 }
 
 fn number(text: &str, what: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32, String> {
-    text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
-        format!("`{text}` is not {what}: a number from {} to {}", range.start(), range.end())
-    })
+    text.parse()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            format!(
+                "`{text}` is not {what}: a number from {} to {}",
+                range.start(),
+                range.end()
+            )
+        })
 }
 
 /// `true` or `false`.
 pub(crate) fn flag(text: &str) -> Result<bool, String> {
-    text.parse().map_err(|_| format!("`{text}` is neither `true` nor `false`"))
+    text.parse()
+        .map_err(|_| format!("`{text}` is neither `true` nor `false`"))
 }
 
 #[cfg(test)]
@@ -135,7 +153,11 @@ mod tests {
 
     #[test]
     fn rewrite_rules_stand_in_the_order_of_the_brokers() {
-        let rule = |id, host: &str, port| IdBasedBrokerRewriteRule { id, host: host.to_owned(), port };
+        let rule = |id, host: &str, port| IdBasedBrokerRewriteRule {
+            id,
+            host: host.to_owned(),
+            port,
+        };
         assert_eq!(
             rewrite_rules("2=kafka-2.example.com:9092, 1 = 10.0.0.1 : 9093 ,0=[2001:DB8::1]:9094"),
             Ok(vec![

@@ -12,11 +12,15 @@ const MAX_PORT: u64 = 65_535;
 
 /// Api keys in their range.
 pub(crate) fn api_keys(config: &Value) -> Option<String> {
-    ["api_keys_allowed", "api_keys_denied"].into_iter().find_map(|field| {
-        let beyond = items(config.get(field))
-            .find(|key| key.as_u64().is_none_or(|key| key > u64::from(MAX_API_KEY)))?;
-        Some(format!("`{field}` holds {beyond}, and api keys end at {MAX_API_KEY}"))
-    })
+    ["api_keys_allowed", "api_keys_denied"]
+        .into_iter()
+        .find_map(|field| {
+            let beyond = items(config.get(field))
+                .find(|key| key.as_u64().is_none_or(|key| key > u64::from(MAX_API_KEY)))?;
+            Some(format!(
+                "`{field}` holds {beyond}, and api keys end at {MAX_API_KEY}"
+            ))
+        })
 }
 
 /// Rewrite rules with a host and a port.

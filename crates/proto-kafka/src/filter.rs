@@ -22,7 +22,10 @@ pub(crate) fn shell(ctx: &ServiceContext<'_>) -> Result<KafkaBroker, GenerateErr
     let denied = api_keys(ctx, annotations::API_KEYS_DENIED)?;
     report_opening(ctx, &allowed, &denied);
     let rewrite = ctx
-        .annotation(annotations::BROKER_ADDRESS_REWRITE, annotations::rewrite_rules)
+        .annotation(
+            annotations::BROKER_ADDRESS_REWRITE,
+            annotations::rewrite_rules,
+        )
         .map(|rules| IdBasedBrokerRewriteSpec { rules });
     let force = ctx.annotation(annotations::FORCE_RESPONSE_REWRITE, annotations::flag);
     Ok(KafkaBroker {
@@ -44,14 +47,19 @@ pub(crate) fn draft(
     network_filter::insert_before(
         direction,
         NAME,
-        &KafkaBroker { stat_prefix, ..shell.clone() },
+        &KafkaBroker {
+            stat_prefix,
+            ..shell.clone()
+        },
     )
 }
 
 /// A list of api keys is a restriction. One that cannot be read is no reason to let everything pass, so it holds the
 /// filter that was there before.
 fn api_keys(ctx: &ServiceContext<'_>, key: &'static str) -> Result<Vec<u32>, GenerateError> {
-    let Some(text) = ctx.service().annotation(key) else { return Ok(Vec::new()) };
+    let Some(text) = ctx.service().annotation(key) else {
+        return Ok(Vec::new());
+    };
     annotations::api_keys(text).map_err(|reason| GenerateError::InvalidInput {
         object: None,
         field: annotation_field(key),
@@ -68,8 +76,7 @@ fn report_opening(ctx: &ServiceContext<'_>, allowed: &[u32], denied: &[u32]) {
         } else {
             continue;
         };
-        let sentence =
-            format!("`{annotation}` {problem} {name} ({key}), which clients open with");
+        let sentence = format!("`{annotation}` {problem} {name} ({key}), which clients open with");
         ctx.report(
             Diagnostic::new(&OPENING_REFUSED, ctx.service().object(), sentence)
                 .at(annotation_field(annotation)),

@@ -2,10 +2,15 @@
 //!
 //! No Envoy at hand has the Kafka filter, so here the proof is the descriptor: every config decodes into the message that
 //! is held against Envoy's own fields elsewhere, and nothing of it is lost on the way.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 
 use aeraki_api::envoy::kafka::KafkaBroker;
+use aeraki_core::diagnostic::Severity;
+use aeraki_core::object::ConfigEvent;
+use aeraki_core::registry::Registry;
+use aeraki_file::Reader;
 use aeraki_testkit::golden::{check, run};
 use proto_kafka as _;
 use serde_json::Value;
@@ -39,5 +44,55 @@ fn typed_configs(case: &Path) -> Vec<Value> {
         let object = serde_json::to_value(&filter.object).unwrap();
         object["spec"]["configPatches"].as_array().unwrap().clone()
     });
-    patches.map(|patch| patch["patch"]["value"]["typed_config"].clone()).collect()
+    patches
+        .map(|patch| patch["patch"]["value"]["typed_config"].clone())
+        .collect()
+}
+
+#[test]
+fn the_example_comes_out_as_its_readme_says() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/kafka");
+    let read = |file: &str| std::fs::read_to_string(directory.join(file)).unwrap();
+    let objects = format!("{}---\n{}", read("bootstrap.yaml"), read("brokers.yaml"));
+    assert!(run(&objects).engine.filters().is_empty(), "kafka is off");
+
+    let golden = run(&format!(
+        "# settings: {{\"enableProtocols\":[\"kafka\"]}}\n{objects}"
+    ));
+    let warnings: Vec<_> = golden
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity > Severity::Info)
+        .collect();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let names: Vec<String> = golden
+        .engine
+        .filters()
+        .keys()
+        .map(|key| key.to_string())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "istio-system/aeraki-outbound-events-0.platform.mesh-240.240.41.10-9092",
+            "istio-system/aeraki-outbound-events-1.platform.mesh-240.240.41.11-9092",
+            "istio-system/aeraki-outbound-events.platform.mesh-240.240.41.1-9092",
+            "platform/aeraki-inbound-events.platform.mesh-9092",
+        ]
+    );
+}
+
+#[test]
+fn a_restriction_that_becomes_unreadable_stays_in_force() {
+    let good = std::fs::read_to_string("tests/cases/api-keys-and-rewrite.in.yaml").unwrap();
+    let bad = good.replace("\"20,19\"", "\"20;19\"");
+    let mut engine = run(&good).engine;
+    let before = engine.filters().clone();
+    let reader = Reader::new(&Registry::linked().unwrap());
+    for located in reader.read("case.yaml", &bad).objects {
+        engine.apply(ConfigEvent::Put(located.object));
+    }
+    assert!(engine.drain().is_empty());
+    assert_eq!(engine.filters(), &before);
+    assert_eq!(engine.held().count(), 1);
 }

@@ -12,15 +12,27 @@ use crate::REDIS_PROXY;
 use crate::routes::MAX_PREFIX;
 
 /// The checks, for the registration.
-pub(crate) static CHECKS: &[Check] =
-    &[routes, prefixes, settings, faults, downstream, upstream, cluster_mode];
+pub(crate) static CHECKS: &[Check] = &[
+    routes,
+    prefixes,
+    settings,
+    faults,
+    downstream,
+    upstream,
+    cluster_mode,
+];
 
 fn is_filter(value: &Value) -> bool {
-    value["@type"].as_str().is_some_and(|url| url.ends_with(".RedisProxy"))
+    value["@type"]
+        .as_str()
+        .is_some_and(|url| url.ends_with(".RedisProxy"))
 }
 
 fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value[name].as_array().map(Vec::as_slice).unwrap_or_default()
+    value[name]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 fn refuse(broken: bool, reason: &str) -> Option<String> {
@@ -29,16 +41,23 @@ fn refuse(broken: bool, reason: &str) -> Option<String> {
 
 fn routes(value: &Value) -> Option<String> {
     let table = &value["prefix_routes"];
-    let all: Vec<&Value> =
-        list(table, "routes").iter().chain(table.get("catch_all_route")).collect();
+    let all: Vec<&Value> = list(table, "routes")
+        .iter()
+        .chain(table.get("catch_all_route"))
+        .collect();
     let has_no_cluster = |route: &Value| route["cluster"].as_str().is_none_or(str::is_empty);
     let targets = |route: &&Value| {
         let mirrors = list(route, "request_mirror_policy").iter();
         has_no_cluster(route)
-            || mirrors.chain(route.get("read_command_policy")).any(has_no_cluster)
+            || mirrors
+                .chain(route.get("read_command_policy"))
+                .any(has_no_cluster)
     };
-    refuse(is_filter(value) && all.is_empty(), "a redis_proxy needs at least one route")
-        .or_else(|| refuse(all.iter().any(targets), "a route without a cluster"))
+    refuse(
+        is_filter(value) && all.is_empty(),
+        "a redis_proxy needs at least one route",
+    )
+    .or_else(|| refuse(all.iter().any(targets), "a route without a cluster"))
 }
 
 fn prefixes(value: &Value) -> Option<String> {
@@ -50,7 +69,11 @@ fn prefixes(value: &Value) -> Option<String> {
         if prefix.len() > MAX_PREFIX {
             return Some(format!("a prefix with more than {MAX_PREFIX} bytes"));
         }
-        let claimed = if ignores_case { prefix.to_ascii_lowercase() } else { prefix.to_owned() };
+        let claimed = if ignores_case {
+            prefix.to_ascii_lowercase()
+        } else {
+            prefix.to_owned()
+        };
         if !seen.insert(claimed) {
             return Some("two routes with the same prefix".to_owned());
         }
@@ -60,32 +83,52 @@ fn prefixes(value: &Value) -> Option<String> {
 
 fn settings(value: &Value) -> Option<String> {
     let missing = value["settings"].get("op_timeout").is_none();
-    refuse(is_filter(value) && missing, "`settings.op_timeout` is missing")
+    refuse(
+        is_filter(value) && missing,
+        "`settings.op_timeout` is missing",
+    )
 }
 
 fn faults(value: &Value) -> Option<String> {
-    let missing = list(value, "faults").iter().any(|fault| fault.get("fault_enabled").is_none());
+    let missing = list(value, "faults")
+        .iter()
+        .any(|fault| fault.get("fault_enabled").is_none());
     refuse(missing, "a fault without `fault_enabled`")
 }
 
 /// Whether a password would switch authentication off: Envoy takes an empty one for none.
 fn is_empty(source: &Value) -> bool {
-    !["inline_string", "inline_bytes", "filename", "environment_variable"]
-        .iter()
-        .any(|form| source[form].as_str().is_some_and(|text| !text.is_empty()))
+    ![
+        "inline_string",
+        "inline_bytes",
+        "filename",
+        "environment_variable",
+    ]
+    .iter()
+    .any(|form| source[form].as_str().is_some_and(|text| !text.is_empty()))
 }
 
 fn downstream(value: &Value) -> Option<String> {
     let passwords = list(value, "downstream_auth_passwords");
     let name_alone = value.get("downstream_auth_username").is_some() && passwords.is_empty();
     let deprecated = value.get("downstream_auth_password").is_some();
-    refuse(deprecated, "`downstream_auth_password` is deprecated: use the plural")
-        .or_else(|| refuse(passwords.iter().any(is_empty), "an empty downstream password"))
-        .or_else(|| refuse(name_alone, "a downstream user name without a password"))
+    refuse(
+        deprecated,
+        "`downstream_auth_password` is deprecated: use the plural",
+    )
+    .or_else(|| {
+        refuse(
+            passwords.iter().any(is_empty),
+            "an empty downstream password",
+        )
+    })
+    .or_else(|| refuse(name_alone, "a downstream user name without a password"))
 }
 
 fn upstream(value: &Value) -> Option<String> {
-    let options = value.get("typed_extension_protocol_options")?.get(REDIS_PROXY)?;
+    let options = value
+        .get("typed_extension_protocol_options")?
+        .get(REDIS_PROXY)?;
     let broken = options.get("auth_password").is_none_or(is_empty);
     refuse(broken, "an empty upstream password")
 }
@@ -95,16 +138,24 @@ fn cluster_mode(value: &Value) -> Option<String> {
     if kind["name"] != "envoy.clusters.redis" {
         return None;
     }
-    refuse(value["lb_policy"] != "CLUSTER_PROVIDED", "a Redis cluster brings its own balancing")
-        .or_else(|| {
-            let waits = value["wait_for_warm_on_init"] != false;
-            refuse(waits, "a Redis cluster must not hold up the start of the sidecar")
-        })
-        .or_else(|| {
-            let seeds = list(&value["load_assignment"], "endpoints");
-            let none = seeds.iter().all(|locality| list(locality, "lb_endpoints").is_empty());
-            refuse(none, "a Redis cluster needs an endpoint to ask")
-        })
+    refuse(
+        value["lb_policy"] != "CLUSTER_PROVIDED",
+        "a Redis cluster brings its own balancing",
+    )
+    .or_else(|| {
+        let waits = value["wait_for_warm_on_init"] != false;
+        refuse(
+            waits,
+            "a Redis cluster must not hold up the start of the sidecar",
+        )
+    })
+    .or_else(|| {
+        let seeds = list(&value["load_assignment"], "endpoints");
+        let none = seeds
+            .iter()
+            .all(|locality| list(locality, "lb_endpoints").is_empty());
+        refuse(none, "a Redis cluster needs an endpoint to ask")
+    })
 }
 
 #[cfg(test)]

@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 
 use aeraki_api::envoy::cluster::circuit_breakers::Thresholds;
-use aeraki_api::envoy::cluster::cluster::{
-    ClusterDiscoveryType, CustomClusterType, LbPolicy,
-};
+use aeraki_api::envoy::cluster::cluster::{ClusterDiscoveryType, CustomClusterType, LbPolicy};
 use aeraki_api::envoy::cluster::{CircuitBreakers, Cluster, UpstreamConnectionOptions};
 use aeraki_api::envoy::core::{
     Address, Metadata, SocketAddress, TcpKeepalive, address, socket_address,
@@ -28,6 +26,7 @@ use aeraki_core::generator::{GenerateError, ServiceContext};
 use aeraki_core::host::has_forbidden_characters;
 use serde_json::{Value, json};
 
+use crate::credentials::Form;
 use crate::inputs::Given;
 use crate::seeds::{self, Seed};
 use crate::spec::{self, Mode, RedisDestination};
@@ -41,11 +40,11 @@ const SYNTHETIC: &str = "synthetic-";
 
 type Destination<'a> = Given<'a, RedisDestination>;
 
-/// The changes, and whether a password stands in them.
+/// The changes, and how the password for the server stands in them.
 #[derive(Default)]
 pub(crate) struct Changes {
     pub(crate) patches: Vec<ClusterPatch>,
-    pub(crate) inlined: bool,
+    pub(crate) credentials: Option<Form>,
 }
 
 /// What is asked of the connections, checked.
@@ -64,21 +63,24 @@ pub(crate) fn changes(
     ctx: &ServiceContext<'_>,
     given: &Destination<'_>,
 ) -> Result<Changes, GenerateError> {
-    let (options, inlined) = sign_in(ctx, given)?;
+    let (options, credentials) = sign_in(ctx, given)?;
     let pool = pool(given)?;
     let patches = match given.spec.traffic_policy.connection_pool.redis.mode {
         Mode::Proxy => on_istios_clusters(ctx, given, options, pool)?,
-        Mode::Cluster => vec![instead_of_istios_cluster(ctx, given, options, pool)?],
+        Mode::Cluster => vec![instead_of_istios_cluster(ctx, given, options, &pool)?],
     };
-    Ok(Changes { patches, inlined })
+    Ok(Changes {
+        patches,
+        credentials,
+    })
 }
 
 fn sign_in(
     ctx: &ServiceContext<'_>,
     given: &Destination<'_>,
-) -> Result<(Options, bool), GenerateError> {
+) -> Result<(Options, Option<Form>), GenerateError> {
     let Some(auth) = &given.spec.traffic_policy.connection_pool.redis.auth else {
-        return Ok((Options::new(), false));
+        return Ok((Options::new(), None));
     };
     let field = format!("{POOL}.redis.auth");
     let found = credentials::resolve(ctx, given.object, auth, &field)?;
@@ -90,19 +92,32 @@ fn sign_in(
         ..RedisProtocolOptions::default()
     };
     let options = object(typed_config(&options)?);
-    Ok((Options::from([(REDIS_PROXY.to_owned(), options)]), found.inlined))
+    Ok((
+        Options::from([(REDIS_PROXY.to_owned(), options)]),
+        Some(found.form),
+    ))
 }
 
 fn pool(given: &Destination<'_>) -> Result<Pool, GenerateError> {
     let tcp = &given.spec.traffic_policy.connection_pool.tcp;
     let max_connections = u32::try_from(tcp.max_connections).map_err(|_| {
-        given.invalid(format!("{POOL}.tcp.maxConnections"), "it cannot be negative")
+        given.invalid(
+            format!("{POOL}.tcp.maxConnections"),
+            "it cannot be negative",
+        )
     })?;
-    if tcp.connect_timeout.is_some_and(|timeout| timeout.as_nanos() <= 0) {
+    if tcp
+        .connect_timeout
+        .is_some_and(|timeout| timeout.as_nanos() <= 0)
+    {
         let reason = "a connect timeout must be positive";
         return Err(given.invalid(format!("{POOL}.tcp.connectTimeout"), reason));
     }
-    let keepalive = tcp.tcp_keepalive.as_ref().map(|asked| keepalive(given, asked)).transpose()?;
+    let keepalive = tcp
+        .tcp_keepalive
+        .as_ref()
+        .map(|asked| keepalive(given, asked))
+        .transpose()?;
     Ok(Pool {
         max_connections: (max_connections > 0).then_some(max_connections),
         connect_timeout: tcp.connect_timeout,
@@ -115,9 +130,10 @@ fn keepalive(
     asked: &spec::TcpKeepalive,
 ) -> Result<TcpKeepalive, GenerateError> {
     let seconds = |value: Option<Duration>, name: &str| {
-        value.map(|value| whole_seconds(value)).transpose().map_err(|reason| {
-            given.invalid(format!("{POOL}.tcp.tcpKeepalive.{name}"), reason)
-        })
+        value
+            .map(whole_seconds)
+            .transpose()
+            .map_err(|reason| given.invalid(format!("{POOL}.tcp.tcpKeepalive.{name}"), reason))
     };
     Ok(TcpKeepalive {
         keepalive_probes: (asked.probes > 0).then_some(asked.probes),
@@ -133,7 +149,10 @@ fn whole_seconds(span: Duration) -> Result<u32, &'static str> {
     }
     let seconds = span.seconds + i64::from(span.nanos > 0);
     // The kernel takes no more.
-    u32::try_from(seconds).ok().filter(|s| *s <= 32_767).ok_or("it is at most 32767s")
+    u32::try_from(seconds)
+        .ok()
+        .filter(|s| *s <= 32_767)
+        .ok_or("it is at most 32767s")
 }
 
 impl Pool {
@@ -162,7 +181,10 @@ fn limits(max_connections: Option<u32>) -> CircuitBreakers {
         track_remaining: true,
         ..Thresholds::default()
     };
-    CircuitBreakers { thresholds: vec![thresholds], ..CircuitBreakers::default() }
+    CircuitBreakers {
+        thresholds: vec![thresholds],
+        ..CircuitBreakers::default()
+    }
 }
 
 /// PROXY mode: patches onto the clusters of the service and of its subsets.
@@ -181,8 +203,10 @@ fn on_istios_clusters(
         ctx.report(diagnostic.at(format!("{POOL}.tcp")));
         pool = Pool::default();
     }
-    let mut merged =
-        Cluster { typed_extension_protocol_options: options, ..Cluster::default() };
+    let mut merged = Cluster {
+        typed_extension_protocol_options: options,
+        ..Cluster::default()
+    };
     pool.merge_into(&mut merged);
     let limited = Cluster {
         circuit_breakers: pool.max_connections.map(|max| limits(Some(max))),
@@ -192,7 +216,10 @@ fn on_istios_clusters(
     for cluster in clusters_of(ctx, rule) {
         if merged != Cluster::default() {
             let change = ClusterChange::Merge(serde_json::to_value(&merged)?);
-            patches.push(ClusterPatch { cluster: cluster.clone(), change });
+            patches.push(ClusterPatch {
+                cluster: cluster.clone(),
+                change,
+            });
         }
         if limited != Cluster::default() {
             let change = ClusterChange::MergeReplacingLists(serde_json::to_value(&limited)?);
@@ -235,17 +262,32 @@ fn clusters_of(ctx: &ServiceContext<'_>, rule: Option<&DestinationRule>) -> Vec<
 }
 
 fn says_tcp(rule: &DestinationRule, port: u32) -> bool {
-    let Some(policy) = &rule.traffic_policy else { return false };
+    let Some(policy) = &rule.traffic_policy else {
+        return false;
+    };
     let of_port = policy
         .port_level_settings
         .iter()
-        .filter(|settings| settings.port.as_ref().is_some_and(|selector| selector.number == port))
-        .any(|settings| settings.connection_pool.as_ref().is_some_and(|pool| pool.tcp.is_some()));
+        .filter(|settings| {
+            settings
+                .port
+                .as_ref()
+                .is_some_and(|selector| selector.number == port)
+        })
+        .any(|settings| {
+            settings
+                .connection_pool
+                .as_ref()
+                .is_some_and(|pool| pool.tcp.is_some())
+        });
     of_port || of_host(policy)
 }
 
 fn of_host(policy: &TrafficPolicy) -> bool {
-    policy.connection_pool.as_ref().is_some_and(|pool| pool.tcp.is_some())
+    policy
+        .connection_pool
+        .as_ref()
+        .is_some_and(|pool| pool.tcp.is_some())
 }
 
 /// CLUSTER mode: a whole cluster under the name of Istio's.
@@ -253,7 +295,7 @@ fn instead_of_istios_cluster(
     ctx: &ServiceContext<'_>,
     given: &Destination<'_>,
     options: Options,
-    pool: Pool,
+    pool: &Pool,
 ) -> Result<ClusterPatch, GenerateError> {
     let seeds = seeds::seeds(ctx, given)?;
     report_cluster_mode(ctx, given);
@@ -276,7 +318,10 @@ fn instead_of_istios_cluster(
     pool.merge_into(&mut cluster);
     cluster.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
     let change = ClusterChange::Replace(serde_json::to_value(&cluster)?);
-    Ok(ClusterPatch { cluster: name, change })
+    Ok(ClusterPatch {
+        cluster: name,
+        change,
+    })
 }
 
 fn report_cluster_mode(ctx: &ServiceContext<'_>, given: &Destination<'_>) {
@@ -285,10 +330,17 @@ fn report_cluster_mode(ctx: &ServiceContext<'_>, given: &Destination<'_>) {
                         mode";
         (Severity::Warning, sentence)
     } else {
-        (Severity::Info, "Istio's mutual TLS does not apply in cluster mode")
+        (
+            Severity::Info,
+            "Istio's mutual TLS does not apply in cluster mode",
+        )
     };
     let diagnostic = Diagnostic::new(&codes::CLUSTER_MODE, &given.object.key, sentence);
-    ctx.report(diagnostic.at(format!("{POOL}.redis.mode")).severity(severity));
+    ctx.report(
+        diagnostic
+            .at(format!("{POOL}.redis.mode"))
+            .severity(severity),
+    );
 }
 
 fn load_assignment(cluster: &str, seeds: &[Seed]) -> ClusterLoadAssignment {
@@ -298,8 +350,13 @@ fn load_assignment(cluster: &str, seeds: &[Seed]) -> ClusterLoadAssignment {
             port_specifier: Some(socket_address::PortSpecifier::PortValue(seed.port)),
             ..SocketAddress::default()
         };
-        let address = Address { address: Some(address::Address::SocketAddress(socket)) };
-        let endpoint = Endpoint { address: Some(address), ..Endpoint::default() };
+        let address = Address {
+            address: Some(address::Address::SocketAddress(socket)),
+        };
+        let endpoint = Endpoint {
+            address: Some(address),
+            ..Endpoint::default()
+        };
         LbEndpoint {
             host_identifier: Some(lb_endpoint::HostIdentifier::Endpoint(endpoint)),
             ..LbEndpoint::default()
@@ -327,7 +384,7 @@ fn metadata(ctx: &ServiceContext<'_>) -> Metadata {
         }],
     });
     let filter_metadata = BTreeMap::from([("istio".to_owned(), object(istio))]);
-    Metadata { filter_metadata, ..Metadata::default() }
+    Metadata { filter_metadata }
 }
 
 fn object(value: Value) -> JsonStruct {

@@ -58,6 +58,9 @@ codes! {
     INERT_DESTINATION = "AER0513" Info "the RedisDestination changes nothing",
         "It sets no credentials, no connection pool and no cluster mode, so Istio's cluster stays as it is.",
         "Nothing, or remove it.";
+    CARRIERS = "AER0514" Info "only sidecars that carry the credentials get the filter",
+        "A sidecar that lacks the file or environment variable of a reference refuses the listener, and one that already runs aborts over a missing upstream credential. The filter is therefore matched to sidecars that announce the credentials of the namespace. The traffic of other sidecars stays plain TCP, and Redis itself decides about it.",
+        "Set the metadata that the message names on pods that have the file or variable: `ISTIO_META_<KEY>` among the proxy's environment.";
 }
 
 #[cfg(test)]
@@ -67,6 +70,10 @@ mod tests {
     #[test]
     fn ids_are_sorted_and_of_this_protocol() {
         assert!(CODES.windows(2).all(|pair| pair[0].id < pair[1].id));
-        assert!(CODES.iter().all(|code| code.id.starts_with("AER05") && code.id.len() == 7));
+        assert!(
+            CODES
+                .iter()
+                .all(|code| code.id.starts_with("AER05") && code.id.len() == 7)
+        );
     }
 }

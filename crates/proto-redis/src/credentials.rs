@@ -8,6 +8,10 @@
 //! could have the sidecars of all its clients send any file of theirs, such as a service-account token, to a server of
 //! his choice.
 //!
+//! It also goes to those sidecars alone that announce the credentials of the namespace. A sidecar that lacks the file or
+//! variable refuses the listener; and one that already runs aborts when it is told to sign in upstream with what it does
+//! not have.
+//!
 //! No error here may repeat a value.
 
 use aeraki_api::envoy::core::{DataSource, data_source::Specifier};
@@ -15,6 +19,7 @@ use aeraki_api::kubernetes::Secret;
 use aeraki_core::diagnostic::Diagnostic;
 use aeraki_core::generator::{GenerateError, ServiceContext};
 use aeraki_core::object::{Body, Object};
+use aeraki_core::settings::ProxyMetadata;
 use serde::Deserialize;
 
 use crate::codes;
@@ -37,8 +42,26 @@ const TOKEN: &str = "token";
 pub(crate) struct Credentials {
     pub(crate) username: Option<DataSource>,
     pub(crate) passwords: Vec<DataSource>,
-    /// They stand there in clear text.
-    pub(crate) inlined: bool,
+    pub(crate) form: Form,
+}
+
+/// How credentials stand in the configuration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Form {
+    /// In clear text: never for the root namespace.
+    ClearText,
+    /// As places where the sidecar finds them: only for sidecars that have them.
+    Reference,
+}
+
+/// The node metadata of sidecars that carry the credentials of a namespace. Namespaces have neither capitals nor
+/// underscores, so no two of them share a key.
+pub(crate) fn carriers(namespace: &str) -> ProxyMetadata {
+    let name = namespace.to_ascii_uppercase().replace('-', "_");
+    ProxyMetadata {
+        key: format!("AERAKI_REDIS_CREDENTIALS_{name}"),
+        value: "true".to_owned(),
+    }
 }
 
 /// The credentials that `auth`, at `field` of `owner`, speaks of.
@@ -50,14 +73,24 @@ pub(crate) fn resolve(
 ) -> Result<Credentials, GenerateError> {
     let reader = Reader { ctx, owner, field };
     let found = match auth {
-        Auth { reference: Some(reference), secret: None, plain: None } => {
-            reader.reference(reference)?
-        }
-        Auth { reference: None, secret: Some(secret), plain: None } => {
+        Auth {
+            reference: Some(reference),
+            secret: None,
+            plain: None,
+        } => reader.reference(reference)?,
+        Auth {
+            reference: None,
+            secret: Some(secret),
+            plain: None,
+        } => {
             reader.allow_inline("secret")?;
             reader.secret(secret)?
         }
-        Auth { reference: None, secret: None, plain: Some(plain) } => {
+        Auth {
+            reference: None,
+            secret: None,
+            plain: Some(plain),
+        } => {
             reader.allow_inline("plain")?;
             reader.plain(plain)?
         }
@@ -67,7 +100,20 @@ pub(crate) fn resolve(
         }
     };
     if found.passwords.is_empty() {
-        return Err(invalid(owner, field, "it names no password, and Envoy would let everybody in"));
+        return Err(invalid(
+            owner,
+            field,
+            "it names no password, and Envoy would let everybody in",
+        ));
+    }
+    if found.form == Form::Reference {
+        let carriers = carriers(&owner.key.namespace);
+        let sentence = format!(
+            "only sidecars with the node metadata {}={} get the filter",
+            carriers.key, carriers.value
+        );
+        let diagnostic = Diagnostic::new(&codes::CARRIERS, &owner.key, sentence);
+        ctx.report(diagnostic.at(format!("{field}.reference")));
     }
     Ok(found)
 }
@@ -102,18 +148,28 @@ impl Reader<'_> {
             .as_ref()
             .map(|source| self.source(source, "reference.username"))
             .transpose()?;
-        let first = reference.password.iter().map(|one| (one, "reference.password".to_owned()));
+        let first = reference
+            .password
+            .iter()
+            .map(|one| (one, "reference.password".to_owned()));
         let more = reference.passwords.iter().enumerate();
         let more = more.map(|(i, one)| (one, format!("reference.passwords[{i}]")));
         let passwords = first
             .chain(more)
             .map(|(source, place)| self.source(source, &place))
             .collect::<Result<_, _>>()?;
-        Ok(Credentials { username, passwords, inlined: false })
+        Ok(Credentials {
+            username,
+            passwords,
+            form: Form::Reference,
+        })
     }
 
     fn source(&self, source: &Source, place: &str) -> Result<DataSource, GenerateError> {
-        let specifier = match (source.environment_variable.as_str(), source.filename.as_str()) {
+        let specifier = match (
+            source.environment_variable.as_str(),
+            source.filename.as_str(),
+        ) {
             (variable, "") if is_variable(variable) => {
                 Specifier::EnvironmentVariable(variable.to_owned())
             }
@@ -141,14 +197,21 @@ impl Reader<'_> {
     }
 
     fn plain(&self, plain: &PlainAuth) -> Result<Credentials, GenerateError> {
-        let first = plain.password.iter().map(|one| (one, "plain.password".to_owned()));
+        let first = plain
+            .password
+            .iter()
+            .map(|one| (one, "plain.password".to_owned()));
         let more = plain.passwords.iter().enumerate();
         let more = more.map(|(i, one)| (one, format!("plain.passwords[{i}]")));
         let passwords = first
             .chain(more)
             .map(|(value, place)| self.clear_text(value, &place))
             .collect::<Result<_, _>>()?;
-        Ok(Credentials { username: username(&plain.username), passwords, inlined: true })
+        Ok(Credentials {
+            username: username(&plain.username),
+            passwords,
+            form: Form::ClearText,
+        })
     }
 
     /// An empty password would switch authentication off.
@@ -182,7 +245,11 @@ impl Reader<'_> {
             passwords.push(self.clear_text(&value, &place)?);
         }
         let username = username.and_then(|name| self::username(&name));
-        Ok(Credentials { username, passwords, inlined: true })
+        Ok(Credentials {
+            username,
+            passwords,
+            form: Form::ClearText,
+        })
     }
 
     /// The value of the named key, or of `password`, or of `token`.
@@ -230,8 +297,12 @@ impl Reader<'_> {
         key: &str,
         place: &str,
     ) -> Result<Option<String>, GenerateError> {
-        let unreadable =
-            || self.invalid(place, format!("the value of `{key}` in Secret `{name}` is no text"));
+        let unreadable = || {
+            self.invalid(
+                place,
+                format!("the value of `{key}` in Secret `{name}` is no text"),
+            )
+        };
         match secret.value(key) {
             None => Ok(None),
             Some(Err(_)) => Err(unreadable()),
@@ -250,8 +321,12 @@ impl Reader<'_> {
         };
         let sentence = format!("Secret `{what}` is not there");
         let diagnostic = Diagnostic::new(&codes::MISSING_SECRET, &self.owner.key, sentence);
-        self.ctx.report(diagnostic.at(format!("{}.{place}", self.field)));
-        GenerateError::MissingInput { kind: SECRET, name: what }
+        self.ctx
+            .report(diagnostic.at(format!("{}.{place}", self.field)));
+        GenerateError::MissingInput {
+            kind: SECRET,
+            name: what,
+        }
     }
 }
 
@@ -260,7 +335,10 @@ fn username(name: &str) -> Option<DataSource> {
 }
 
 fn data_source(specifier: Specifier) -> DataSource {
-    DataSource { specifier: Some(specifier), ..DataSource::default() }
+    DataSource {
+        specifier: Some(specifier),
+        ..DataSource::default()
+    }
 }
 
 fn is_variable(name: &str) -> bool {
@@ -282,6 +360,12 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[test]
+    fn each_namespace_has_carriers_of_its_own() {
+        assert_eq!(carriers("shop-eu").key, "AERAKI_REDIS_CREDENTIALS_SHOP_EU");
+        assert_ne!(carriers("shop-eu"), carriers("shopeu"));
+    }
 
     #[rstest]
     #[case::plain("REDIS_PASSWORD", true)]

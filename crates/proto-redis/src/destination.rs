@@ -33,12 +33,20 @@ pub(crate) fn named(
         ctx.report(Diagnostic::new(code, &owner.key, sentence).at(place));
     };
     let Some(destination) = destination.filter(|destination| !destination.host.is_empty()) else {
-        report(&codes::NO_DESTINATION, field.to_owned(), "it names no host".to_owned());
+        report(
+            &codes::NO_DESTINATION,
+            field.to_owned(),
+            "it names no host".to_owned(),
+        );
         return None;
     };
     if has_forbidden_characters(&destination.host) {
         let sentence = "the host has characters that no name may have".to_owned();
-        report(&catalogue::FORBIDDEN_CHARACTER, format!("{field}.host"), sentence);
+        report(
+            &catalogue::FORBIDDEN_CHARACTER,
+            format!("{field}.host"),
+            sentence,
+        );
         return None;
     }
     if destination.port > 65535 {
@@ -46,7 +54,11 @@ pub(crate) fn named(
         report(&codes::NO_DESTINATION, format!("{field}.port"), sentence);
         return None;
     }
-    let host = Host::resolve(&destination.host, &owner.key.namespace, &ctx.settings().domain);
+    let host = Host::resolve(
+        &destination.host,
+        &owner.key.namespace,
+        &ctx.settings().domain,
+    );
     let target = target(ctx, &host);
     let port = match target {
         Some(service) => port(ctx.port(), service, destination.port),
@@ -56,11 +68,19 @@ pub(crate) fn named(
     match target {
         None => {
             let sentence = format!("no service has the host `{host}`");
-            report(&catalogue::UNKNOWN_DESTINATION, format!("{field}.host"), sentence);
+            report(
+                &catalogue::UNKNOWN_DESTINATION,
+                format!("{field}.host"),
+                sentence,
+            );
         }
         Some(service) if service.ports().iter().all(|known| known.number() != port) => {
             let sentence = format!("{} has no port {port}", service.object());
-            let asked = if destination.port == 0 { "host" } else { "port" };
+            let asked = if destination.port == 0 {
+                "host"
+            } else {
+                "port"
+            };
             report(&codes::UNKNOWN_PORT, format!("{field}.{asked}"), sentence);
         }
         Some(_) => {}

@@ -71,7 +71,11 @@ pub(crate) fn per_million(
         return None;
     }
     // In range, so neither the sign nor the size is lost.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked range")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked range"
+    )]
     Some((value * 10_000.0).round() as u32)
 }
 

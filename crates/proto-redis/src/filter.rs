@@ -7,17 +7,18 @@ use aeraki_api::envoy::redis::redis_proxy::conn_pool_settings::ReadPolicy;
 use aeraki_core::diagnostic::Diagnostic;
 use aeraki_core::generator::{GenerateError, ServiceContext};
 
+use crate::credentials::Form;
 use crate::inputs::Given;
 use crate::spec::{self, RedisService};
-use crate::{codes, credentials, faults, routes};
+use crate::{codes, faults, routes};
 
 /// parity: Go Aeraki's timeout for one command.
 const OP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The filter, and whether a password stands in it.
+/// The filter, and how the passwords of clients stand in it.
 pub(crate) struct Filter {
     pub(crate) config: RedisProxy,
-    pub(crate) inlined: bool,
+    pub(crate) credentials: Option<Form>,
 }
 
 /// The filter of the client's side.
@@ -31,20 +32,28 @@ pub(crate) fn outbound(
         ..RedisProxy::default()
     };
     let Some(given) = given else {
-        config.settings =
-            Some(ConnPoolSettings { op_timeout: Some(OP_TIMEOUT), ..ConnPoolSettings::default() });
-        return Ok(Filter { config, inlined: false });
+        config.settings = Some(ConnPoolSettings {
+            op_timeout: Some(OP_TIMEOUT),
+            ..ConnPoolSettings::default()
+        });
+        return Ok(Filter {
+            config,
+            credentials: None,
+        });
     };
     config.settings = Some(settings(ctx, given)?);
     config.faults = faults::faults(ctx, given);
-    let mut inlined = false;
+    let mut credentials = None;
     if let Some(auth) = &given.spec.settings.auth {
-        let found = credentials::resolve(ctx, given.object, auth, "spec.settings.auth")?;
+        let found = crate::credentials::resolve(ctx, given.object, auth, "spec.settings.auth")?;
         config.downstream_auth_username = found.username;
         config.downstream_auth_passwords = found.passwords;
-        inlined = found.inlined;
+        credentials = Some(found.form);
     }
-    Ok(Filter { config, inlined })
+    Ok(Filter {
+        config,
+        credentials,
+    })
 }
 
 fn settings(
@@ -52,11 +61,17 @@ fn settings(
     given: &Given<'_, RedisService>,
 ) -> Result<ConnPoolSettings, GenerateError> {
     let settings = &given.spec.settings;
-    if settings.op_timeout.is_some_and(|timeout| timeout.as_nanos() <= 0) {
+    if settings
+        .op_timeout
+        .is_some_and(|timeout| timeout.as_nanos() <= 0)
+    {
         let reason = "every command would time out at once: use a positive duration";
         return Err(given.invalid("spec.settings.opTimeout", reason));
     }
-    if settings.buffer_flush_timeout.is_some_and(|timeout| timeout.as_nanos() < 0) {
+    if settings
+        .buffer_flush_timeout
+        .is_some_and(|timeout| timeout.as_nanos() < 0)
+    {
         return Err(given.invalid("spec.settings.bufferFlushTimeout", "it cannot be negative"));
     }
     report_idle(ctx, given);
@@ -81,7 +96,10 @@ fn report_idle(ctx: &ServiceContext<'_>, given: &Given<'_, RedisService>) {
         ctx.report(diagnostic.at(format!("spec.settings.{field}")));
     };
     if settings.buffer_flush_timeout.is_some() && settings.max_buffer_size_before_flush == 0 {
-        report("bufferFlushTimeout", "nothing is buffered without `maxBufferSizeBeforeFlush`");
+        report(
+            "bufferFlushTimeout",
+            "nothing is buffered without `maxBufferSizeBeforeFlush`",
+        );
     }
     if settings.max_upstream_unknown_connections.is_some() && !settings.enable_redirection {
         let sentence = "no unknown server is called without `enableRedirection`";

@@ -28,15 +28,20 @@ pub(crate) static INPUTS: &[Input] = &[
         kind: REDIS_SERVICE,
         versions: VERSIONS,
         hosts,
-        check: |json| check::<RedisService>(json, |spec| !spec.host.is_empty()),
+        check: check::<RedisService>,
     },
     Input {
         kind: REDIS_DESTINATION,
         versions: VERSIONS,
         hosts,
-        check: |json| check::<RedisDestination>(json, |spec| !spec.host.is_empty()),
+        check: check::<RedisDestination>,
     },
-    Input { kind: SECRET, versions: &["v1"], hosts: |_| Vec::new(), check: |_| Vec::new() },
+    Input {
+        kind: SECRET,
+        versions: &["v1"],
+        hosts: |_| Vec::new(),
+        check: |_| Vec::new(),
+    },
 ];
 
 /// An object that applies to the service, and what it says.
@@ -47,7 +52,11 @@ pub(crate) struct Given<'a, T> {
 
 impl<T> Given<'_, T> {
     /// The error that one of its fields cannot be used.
-    pub(crate) fn invalid(&self, field: impl Into<String>, reason: impl Into<String>) -> GenerateError {
+    pub(crate) fn invalid(
+        &self,
+        field: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> GenerateError {
         invalid(self.object, field, reason)
     }
 }
@@ -85,14 +94,21 @@ fn oldest<'a, T: DeserializeOwned>(
     kind: Kind,
 ) -> Result<Option<Given<'a, T>>, GenerateError> {
     let mut all = ctx.extras(kind);
-    let Some(first) = all.next() else { return Ok(None) };
+    let Some(first) = all.next() else {
+        return Ok(None);
+    };
     for other in all {
         let sentence = format!("{} for `{}` goes first", first.key, ctx.service().host());
         ctx.report(Diagnostic::new(&codes::SHADOWED, &other.key, sentence).at("spec.host"));
     }
-    let Body::Extra(json) = &first.body else { return Ok(None) };
+    let Body::Extra(json) = &first.body else {
+        return Ok(None);
+    };
     match read(&json.0, |_| {}) {
-        Ok(spec) => Ok(Some(Given { object: first, spec })),
+        Ok(spec) => Ok(Some(Given {
+            object: first,
+            spec,
+        })),
         Err(wrong) => Err(invalid(first, wrong.field, wrong.reason)),
     }
 }
@@ -119,19 +135,20 @@ struct Envelope<T> {
     spec: T,
 }
 
-fn check<T: DeserializeOwned>(json: &Value, has_host: fn(&T) -> bool) -> Vec<InputProblem> {
-    let mut unknown = Vec::new();
-    let read: Result<T, Wrong> = read(json, |field| unknown.push(InputProblem::UnknownField(field)));
-    match read {
-        Ok(spec) if !has_host(&spec) => {
-            unknown.push(InputProblem::Invalid("spec.host: it names no host".to_owned()));
-        }
-        Ok(_) => {}
-        Err(Wrong { field, reason }) => {
-            unknown.push(InputProblem::Invalid(format!("{field}: {reason}")));
-        }
+/// A value of a wrong type is no reason to refuse an object that names a host: without the object its service would get
+/// a filter, and one without credentials. The generator holds that service, and says what is wrong and where.
+fn check<T: DeserializeOwned>(json: &Value) -> Vec<InputProblem> {
+    let mut problems = Vec::new();
+    let read = read::<T>(json, |field| {
+        problems.push(InputProblem::UnknownField(field))
+    });
+    if hosts(json).is_empty() {
+        problems.push(InputProblem::Invalid(match read {
+            Err(Wrong { field, reason }) => format!("{field}: {reason}"),
+            Ok(_) => "spec.host: it names no host".to_owned(),
+        }));
     }
-    unknown
+    problems
 }
 
 /// Reads the spec of an object, and tells of each field in it that is not known.
@@ -168,7 +185,10 @@ fn wrong(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Wrong {
     } else {
         error.to_string()
     };
-    Wrong { field: field::join(&steps), reason }
+    Wrong {
+        field: field::join(&steps),
+        reason,
+    }
 }
 
 fn steps(path: &serde_ignored::Path<'_>) -> Vec<Step> {
@@ -210,7 +230,11 @@ mod tests {
                 "redis": [{"route": {"host": "c"}}, {"match": {"key": {"prefx": "a"}}}],
             },
         });
-        let unknown = ["hosts", "redis[1].match.key.prefx", "settings.auth.reference.user"];
+        let unknown = [
+            "hosts",
+            "redis[1].match.key.prefx",
+            "settings.auth.reference.user",
+        ];
         let mut found: Vec<String> = (INPUTS[0].check)(&json)
             .into_iter()
             .map(|problem| match problem {
@@ -224,14 +248,23 @@ mod tests {
         assert_eq!(found, expected);
     }
 
+    fn wrong<T: DeserializeOwned>(json: &Value) -> Wrong {
+        read::<T>(json, |_| {})
+            .err()
+            .expect("it is of the wrong type")
+    }
+
     #[test]
-    fn a_wrong_type_is_named_with_its_path() {
+    fn a_wrong_type_is_named_with_its_path_and_does_not_take_the_object_away() {
         let json = json!({"spec": {"host": ["c"], "redis": [{"route": {"port": "six"}}]}});
-        let [InputProblem::Invalid(reason)] = &(INPUTS[0].check)(&json)[..] else { panic!() };
-        assert!(reason.starts_with("spec.redis[0].route.port: "), "{reason}");
+        assert_eq!(
+            wrong::<RedisService>(&json).field,
+            "spec.redis[0].route.port"
+        );
+        assert!((INPUTS[0].check)(&json).is_empty());
         let json = json!({"spec": {"host": ["c"]}});
-        let [InputProblem::Invalid(reason)] = &(INPUTS[1].check)(&json)[..] else { panic!() };
-        assert!(reason.starts_with("spec.host: "), "{reason}");
+        assert_eq!(wrong::<RedisDestination>(&json).field, "spec.host");
+        assert!((INPUTS[1].check)(&json).is_empty());
     }
 
     #[test]
@@ -242,18 +275,29 @@ mod tests {
             json!({"plain": {"password": ["canary"]}}),
             json!({"plain": {"password": 1_234_567}}),
         ] {
-            let json = json!({"spec": {"host": ["c"], "settings": {"auth": auth}}});
-            let problems = (INPUTS[0].check)(&json);
-            let text = format!("{problems:?}");
-            assert!(matches!(problems[..], [InputProblem::Invalid(_)]), "{text}");
-            assert!(!text.contains("canary") && !text.contains("1234567"), "{text}");
+            let json = json!({"spec": {"settings": {"auth": auth}}});
+            let Wrong { field, reason } = wrong::<RedisService>(&json);
+            let problems = format!("{:?}", (INPUTS[0].check)(&json));
+            for text in [field, reason, problems] {
+                assert!(
+                    !text.contains("canary") && !text.contains("1234567"),
+                    "{text}"
+                );
+            }
         }
     }
 
     #[test]
     fn an_object_without_a_host_is_reported() {
-        for json in [json!({"spec": {"host": []}}), json!({"spec": {}}), json!({})] {
-            assert!(matches!((INPUTS[0].check)(&json)[..], [InputProblem::Invalid(_)]), "{json}");
+        for json in [
+            json!({"spec": {"host": []}}),
+            json!({"spec": {}}),
+            json!({}),
+        ] {
+            assert!(
+                matches!((INPUTS[0].check)(&json)[..], [InputProblem::Invalid(_)]),
+                "{json}"
+            );
         }
     }
 }

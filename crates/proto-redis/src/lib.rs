@@ -33,6 +33,8 @@ use aeraki_core::network_filter;
 use aeraki_core::protocol::Protocol;
 use aeraki_core::registry::{Annotation, Expresses, Maturity, Registration, Routing};
 
+use crate::credentials::Form;
+
 /// The Envoy filter, which is also the key of its options in a cluster.
 const REDIS_PROXY: &str = "envoy.filters.network.redis_proxy";
 
@@ -50,8 +52,19 @@ impl Generator for Redis {
         };
         let draft = network_filter::replace(Direction::Outbound, REDIS_PROXY, &filter.config)?
             .with_clusters(clusters.patches);
-        let confidential = filter.inlined || clusters.inlined;
-        Ok(vec![if confidential { draft.confidential() } else { draft }])
+        let forms = [filter.credentials, clusters.credentials];
+        let namespace = ctx.service().namespace();
+        let draft = if forms.contains(&Some(Form::Reference)) {
+            draft.only_for(credentials::carriers(namespace))
+        } else {
+            draft
+        };
+        let confidential = forms.contains(&Some(Form::ClearText));
+        Ok(vec![if confidential {
+            draft.confidential()
+        } else {
+            draft
+        }])
     }
 }
 

@@ -47,13 +47,21 @@ pub(crate) fn prefix_routes(
 
 /// To the service itself, or to where a VirtualService sends its tcp traffic.
 fn default_route(ctx: &ServiceContext<'_>) -> Route {
-    let own = ctx.outbound_routes().routes.into_iter().next().map(|route| route.action);
+    let own = ctx
+        .outbound_routes()
+        .routes
+        .into_iter()
+        .next()
+        .map(|route| route.action);
     let cluster = match own {
         Some(Action::Cluster(cluster)) => cluster,
         // Weights are not among what the registration says Redis can express.
         Some(Action::Weighted(_)) | None => ctx.outbound_cluster(),
     };
-    Route { cluster, ..Route::default() }
+    Route {
+        cluster,
+        ..Route::default()
+    }
 }
 
 fn from_redis_service(
@@ -88,12 +96,24 @@ impl<'a> Table<'a> {
     fn new(ctx: &'a ServiceContext<'a>, given: &'a Given<'a, RedisService>) -> Self {
         let ignores_case = given.spec.settings.case_insensitive;
         let (prefixes, routes) = (BTreeMap::new(), Vec::new());
-        Self { ctx, given, ignores_case, prefixes, routes, catch_all: None }
+        Self {
+            ctx,
+            given,
+            ignores_case,
+            prefixes,
+            routes,
+            catch_all: None,
+        }
     }
 
     fn add(&mut self, entry: &spec::Route, index: usize) -> Result<(), GenerateError> {
         let field = format!("spec.redis[{index}]");
-        match entry.r#match.key.as_ref().filter(|key| !key.prefix.is_empty()) {
+        match entry
+            .r#match
+            .key
+            .as_ref()
+            .filter(|key| !key.prefix.is_empty())
+        {
             Some(key) => self.add_prefix(entry, key, index, &field),
             None => {
                 self.add_catch_all(entry, index, &field);
@@ -114,8 +134,11 @@ impl<'a> Table<'a> {
             let reason = format!("a prefix has at most {MAX_PREFIX} bytes");
             return Err(self.given.invalid(place, reason));
         }
-        let claimed =
-            if self.ignores_case { key.prefix.to_ascii_lowercase() } else { key.prefix.clone() };
+        let claimed = if self.ignores_case {
+            key.prefix.to_ascii_lowercase()
+        } else {
+            key.prefix.clone()
+        };
         if let Some(first) = self.prefixes.get(&claimed) {
             let sentence = format!("spec.redis[{first}] has this prefix already");
             self.report(&codes::DUPLICATE_PREFIX, place, sentence);
@@ -133,7 +156,11 @@ impl<'a> Table<'a> {
     fn add_catch_all(&mut self, entry: &spec::Route, index: usize, field: &str) {
         if let Some((earlier, _)) = &self.catch_all {
             let sentence = format!("{field} takes every key too, and comes later");
-            self.report(&codes::SEVERAL_CATCH_ALLS, format!("spec.redis[{earlier}]"), sentence);
+            self.report(
+                &codes::SEVERAL_CATCH_ALLS,
+                format!("spec.redis[{earlier}]"),
+                sentence,
+            );
         }
         self.catch_all = Some((index, self.route(entry, field)));
     }
@@ -150,7 +177,8 @@ impl<'a> Table<'a> {
     }
 
     fn report(&self, code: &'static Code, field: String, sentence: String) {
-        self.ctx.report(Diagnostic::new(code, &self.given.object.key, sentence).at(field));
+        self.ctx
+            .report(Diagnostic::new(code, &self.given.object.key, sentence).at(field));
     }
 
     fn finish(self) -> PrefixRoutes {

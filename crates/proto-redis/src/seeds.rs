@@ -21,7 +21,12 @@ pub(crate) fn seeds(
     given: &Given<'_, RedisDestination>,
 ) -> Result<Vec<Seed>, GenerateError> {
     let field = "spec.trafficPolicy.connectionPool.redis.discoveryEndpoints";
-    let endpoints = &given.spec.traffic_policy.connection_pool.redis.discovery_endpoints;
+    let endpoints = &given
+        .spec
+        .traffic_policy
+        .connection_pool
+        .redis
+        .discovery_endpoints;
     if !endpoints.is_empty() {
         return endpoints
             .iter()
@@ -37,7 +42,10 @@ pub(crate) fn seeds(
         let reason = format!("`{host}` is no single host to ask: name endpoints");
         return Err(given.invalid(field, reason));
     }
-    Ok(vec![Seed { host: host.as_str().to_owned(), port: own_port(ctx) }])
+    Ok(vec![Seed {
+        host: host.as_str().to_owned(),
+        port: own_port(ctx),
+    }])
 }
 
 /// The port behind the service's DNS name. The name of a Service with a cluster IP leads to that address and so to the
@@ -67,7 +75,10 @@ fn parse(text: &str, default_port: u32) -> Result<Seed, String> {
             .map(u32::from)
             .ok_or_else(|| format!("`{digits}` is no port number"))?,
     };
-    Ok(Seed { host: host.to_owned(), port })
+    Ok(Seed {
+        host: host.to_owned(),
+        port,
+    })
 }
 
 fn split(text: &str) -> Option<(&str, Option<&str>)> {
@@ -82,7 +93,10 @@ fn split(text: &str) -> Option<(&str, Option<&str>)> {
     match text.split_once(':') {
         None => Some((text, None)),
         Some((host, port)) if !port.contains(':') => Some((host, Some(port))),
-        Some(_) => text.parse::<std::net::Ipv6Addr>().ok().map(|_| (text, None)),
+        Some(_) => text
+            .parse::<std::net::Ipv6Addr>()
+            .ok()
+            .map(|_| (text, None)),
     }
 }
 
@@ -101,7 +115,13 @@ mod tests {
     #[case::v6("[2001:db8::7]", "2001:db8::7", 6379)]
     #[case::v6_and_port("[2001:db8::7]:7002", "2001:db8::7", 7002)]
     fn an_endpoint_is_read(#[case] text: &str, #[case] host: &str, #[case] port: u32) {
-        assert_eq!(parse(text, 6379), Ok(Seed { host: host.to_owned(), port }));
+        assert_eq!(
+            parse(text, 6379),
+            Ok(Seed {
+                host: host.to_owned(),
+                port
+            })
+        );
     }
 
     #[rstest]

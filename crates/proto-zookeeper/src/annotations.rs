@@ -58,9 +58,10 @@ pub(crate) struct PerOpcode {
 /// A positive number of bytes. Envoy takes 0, too, and then counts every packet as an error.
 pub(crate) fn packet_bytes(text: &str) -> Result<u32, String> {
     match text.parse() {
-        Ok(0) | Err(_) => {
-            Err(format!("`{text}` is not a number of bytes between 1 and {}", u32::MAX))
-        }
+        Ok(0) | Err(_) => Err(format!(
+            "`{text}` is not a number of bytes between 1 and {}",
+            u32::MAX
+        )),
         Ok(bytes) => Ok(bytes),
     }
 }
@@ -83,7 +84,9 @@ pub(crate) fn overrides(text: &str) -> Result<Vec<LatencyThresholdOverride>, Str
     let mut by_opcode = BTreeMap::new();
     for entry in text.split(',').map(str::trim) {
         let Some((name, span)) = entry.split_once('=') else {
-            return Err(format!("`{entry}` is not of the form `<opcode>=<duration>`"));
+            return Err(format!(
+                "`{entry}` is not of the form `<opcode>=<duration>`"
+            ));
         };
         let opcode = opcode(name.trim())?;
         let span = threshold(span.trim())?;
@@ -103,7 +106,9 @@ fn opcode(name: &str) -> Result<Opcode, String> {
 }
 
 fn opcode_names() -> impl Iterator<Item = &'static str> {
-    (0..).map_while(|number| Opcode::try_from(number).ok()).map(|opcode| opcode.as_str_name())
+    (0..)
+        .map_while(|number| Opcode::try_from(number).ok())
+        .map(|opcode| opcode.as_str_name())
 }
 
 /// `true`, `false`, or a list of what is counted.
@@ -112,7 +117,11 @@ pub(crate) fn per_opcode(text: &str) -> Result<PerOpcode, String> {
     match text {
         "false" => return Ok(chosen),
         "true" => {
-            return Ok(PerOpcode { request_bytes: true, response_bytes: true, decoder_errors: true });
+            return Ok(PerOpcode {
+                request_bytes: true,
+                response_bytes: true,
+                decoder_errors: true,
+            });
         }
         _ => {}
     }
@@ -122,7 +131,13 @@ pub(crate) fn per_opcode(text: &str) -> Result<PerOpcode, String> {
             "response-bytes" => chosen.response_bytes = true,
             "decoder-errors" => chosen.decoder_errors = true,
             _ => {
-                let known = ["request-bytes", "response-bytes", "decoder-errors", "true", "false"];
+                let known = [
+                    "request-bytes",
+                    "response-bytes",
+                    "decoder-errors",
+                    "true",
+                    "false",
+                ];
                 return Err(unknown("counter", word, known));
             }
         }
@@ -149,7 +164,10 @@ mod tests {
     #[test]
     fn overrides_stand_in_the_order_of_the_opcodes() {
         let read = overrides(" Ping = 5ms , Create=1.5s,Connect=1s").unwrap();
-        assert_eq!(read, overrides("Connect=1s,Create=1500ms,Ping=5ms").unwrap());
+        assert_eq!(
+            read,
+            overrides("Connect=1s,Create=1500ms,Ping=5ms").unwrap()
+        );
         let opcodes: Vec<Opcode> = read.iter().map(LatencyThresholdOverride::opcode).collect();
         assert_eq!(opcodes, [Opcode::Connect, Opcode::Create, Opcode::Ping]);
         assert_eq!(read[1].threshold, Some(Duration::from_millis(1500)));
@@ -159,7 +177,10 @@ mod tests {
     fn every_opcode_of_envoy_is_known_by_its_name() {
         assert_eq!(opcode_names().count(), 27);
         for name in opcode_names() {
-            assert_eq!(overrides(&format!("{name}=1ms")).map(|all| all.len()), Ok(1));
+            assert_eq!(
+                overrides(&format!("{name}=1ms")).map(|all| all.len()),
+                Ok(1)
+            );
         }
     }
 
@@ -198,13 +219,29 @@ mod tests {
     #[test]
     fn counters_are_chosen_by_name_or_all_at_once() {
         let all = per_opcode("true").unwrap();
-        assert_eq!(all, per_opcode("decoder-errors, response-bytes,request-bytes").unwrap());
+        assert_eq!(
+            all,
+            per_opcode("decoder-errors, response-bytes,request-bytes").unwrap()
+        );
         assert_eq!(per_opcode("false"), Ok(PerOpcode::default()));
         let one = per_opcode("response-bytes").unwrap();
-        assert_eq!(one, PerOpcode { response_bytes: true, ..PerOpcode::default() });
+        assert_eq!(
+            one,
+            PerOpcode {
+                response_bytes: true,
+                ..PerOpcode::default()
+            }
+        );
         let error = per_opcode("response-byte").unwrap_err();
-        assert_eq!(error, "`response-byte` is no counter; did you mean `response-bytes`?");
-        assert!(per_opcode("request-bytes,latency").unwrap_err().contains("known: request-bytes"));
+        assert_eq!(
+            error,
+            "`response-byte` is no counter; did you mean `response-bytes`?"
+        );
+        assert!(
+            per_opcode("request-bytes,latency")
+                .unwrap_err()
+                .contains("known: request-bytes")
+        );
     }
 
     proptest! {

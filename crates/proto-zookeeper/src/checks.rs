@@ -21,7 +21,10 @@ pub(crate) fn latency_thresholds(config: &Value) -> Option<String> {
         let overrides = config.get("latency_threshold_overrides")?.as_array()?;
         overrides.iter().find_map(|entry| {
             // `Connect` is the enum's zero, which JSON leaves out.
-            let opcode = entry.get("opcode").and_then(Value::as_str).unwrap_or("Connect");
+            let opcode = entry
+                .get("opcode")
+                .and_then(Value::as_str)
+                .unwrap_or("Connect");
             if !seen.insert(opcode) {
                 return Some(format!("`{opcode}` has two latency thresholds"));
             }
@@ -55,10 +58,15 @@ pub(crate) fn threshold_refusal(span: Duration) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use aeraki_api::envoy::zookeeper::ZooKeeperProxy;
+    use aeraki_api::prost::Name as _;
+    use aeraki_testkit::envoy::Envoy;
+    use aeraki_testkit::render::Renderer;
     use rstest::rstest;
     use serde_json::json;
 
     use super::*;
+    use crate::filter;
 
     #[rstest]
     #[case::nothing(json!({}), None)]
@@ -74,11 +82,45 @@ mod tests {
         {"opcode": "Ping", "threshold": "1s"}, {"opcode": "Ping", "threshold": "2s"}]}), Some("`Ping` has two"))]
     #[case::zero_twice(json!({"latency_threshold_overrides": [
         {"threshold": "1s"}, {"opcode": "Connect", "threshold": "2s"}]}), Some("`Connect` has two"))]
-    fn a_config_is_refused_as_envoy_refuses_it(#[case] config: Value, #[case] reason: Option<&str>) {
+    fn a_config_is_refused_as_envoy_refuses_it(
+        #[case] config: Value,
+        #[case] reason: Option<&str>,
+    ) {
         let refusal = latency_thresholds(&config);
+        assert_eq!(refusal.is_some(), envoy_refuses(config));
         match reason {
             None => assert_eq!(refusal, None),
             Some(reason) => assert!(refusal.is_some_and(|found| found.contains(reason))),
         }
+    }
+
+    fn envoy_refuses(mut config: Value) -> bool {
+        config["@type"] = ZooKeeperProxy::type_url().into();
+        config["stat_prefix"] = "zk".into();
+        let envoy_filter = json!({
+            "kind": "EnvoyFilter",
+            "metadata": {"namespace": "data", "name": "zk"},
+            "spec": {"configPatches": [{
+                "applyTo": "NETWORK_FILTER",
+                "match": {
+                    "context": "SIDECAR_OUTBOUND",
+                    "listener": {
+                        "name": "10.7.0.1_2181",
+                        "filterChain": {"filter": {"name": "envoy.filters.network.tcp_proxy"}},
+                    },
+                },
+                "patch": {
+                    "operation": "INSERT_BEFORE",
+                    "value": {"name": filter::NAME, "typed_config": config},
+                },
+            }]},
+        });
+        let rendered = Renderer::default().render(&[envoy_filter]).unwrap();
+        assert!(rendered.ineffective.is_empty() && !rendered.bootstraps.is_empty());
+        let envoy = Envoy::locate().unwrap();
+        rendered
+            .bootstraps
+            .iter()
+            .any(|bootstrap| envoy.validate(bootstrap).is_err())
     }
 }

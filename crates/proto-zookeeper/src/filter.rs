@@ -14,9 +14,16 @@ pub(crate) const NAME: &str = "envoy.filters.network.zookeeper_proxy";
 pub(crate) fn shell(ctx: &ServiceContext<'_>) -> ZooKeeperProxy {
     let default = ctx.annotation(annotations::LATENCY_THRESHOLD, annotations::threshold);
     let overrides = ctx
-        .annotation(annotations::LATENCY_THRESHOLD_OVERRIDES, annotations::overrides)
+        .annotation(
+            annotations::LATENCY_THRESHOLD_OVERRIDES,
+            annotations::overrides,
+        )
         .unwrap_or_default();
-    let PerOpcode { request_bytes, response_bytes, decoder_errors } = ctx
+    let PerOpcode {
+        request_bytes,
+        response_bytes,
+        decoder_errors,
+    } = ctx
         .annotation(annotations::PER_OPCODE_METRICS, annotations::per_opcode)
         .unwrap_or_default();
     ZooKeeperProxy {
@@ -41,6 +48,9 @@ pub(crate) fn draft(
     network_filter::insert_before(
         direction,
         NAME,
-        &ZooKeeperProxy { stat_prefix, ..shell.clone() },
+        &ZooKeeperProxy {
+            stat_prefix,
+            ..shell.clone()
+        },
     )
 }

@@ -19,7 +19,9 @@ impl Generator for ZooKeeper {
     fn generate(&self, ctx: &ServiceContext<'_>) -> Result<Vec<FilterDraft>, GenerateError> {
         let shell = filter::shell(ctx);
         let outbound = (Direction::Outbound, ctx.outbound_cluster());
-        let inbound = ctx.inbound().map(|inbound| (Direction::Inbound, inbound.cluster()));
+        let inbound = ctx
+            .inbound()
+            .map(|inbound| (Direction::Inbound, inbound.cluster()));
         std::iter::once(outbound)
             .chain(inbound)
             .map(|(direction, stat_prefix)| filter::draft(direction, stat_prefix, &shell))

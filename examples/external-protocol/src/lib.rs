@@ -21,19 +21,19 @@ pub struct Mqtt;
 impl Generator for Mqtt {
     fn generate(&self, ctx: &ServiceContext<'_>) -> Result<Vec<FilterDraft>, GenerateError> {
         let limit = ctx.annotation(MAX_CONNECTIONS, connections);
-        let draft = |stat_prefix: String| {
-            let typed_config = json!({
-                "@type": TYPE,
-                "stat_prefix": stat_prefix,
-                "max_connections": limit.unwrap_or(MAX_CONNECTIONS_DEFAULT),
-            });
-            let placement = Placement::InsertBefore;
-            FilterDraft::network(
-                Direction::Inbound,
-                NetworkFilter { placement, name: FILTER, typed_config },
-            )
+        let Some(inbound) = ctx.inbound() else {
+            return Ok(Vec::new());
         };
-        Ok(ctx.inbound().map(|inbound| draft(inbound.cluster())).into_iter().collect())
+        let filter = NetworkFilter {
+            placement: Placement::InsertBefore,
+            name: FILTER,
+            typed_config: json!({
+                "@type": TYPE,
+                "stat_prefix": inbound.cluster(),
+                "max_connections": limit.unwrap_or(MAX_CONNECTIONS_DEFAULT),
+            }),
+        };
+        Ok(vec![FilterDraft::network(Direction::Inbound, filter)])
     }
 }
 

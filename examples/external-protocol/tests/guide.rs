@@ -13,7 +13,9 @@ const GUIDE: &str = include_str!("../../../docs/adding-a-protocol.md");
 
 #[test]
 fn the_readme_shows_the_input_and_the_output() {
-    let [input, output] = blocks(README, "yaml").try_into().expect("the README has two YAML blocks");
+    let [input, output] = blocks(README, "yaml")
+        .try_into()
+        .expect("the README has two YAML blocks");
     let golden = golden::run(&input);
     assert!(golden.diagnostics.is_empty(), "{:?}", golden.diagnostics);
     assert_eq!(golden::snapshot(&golden), format!("---\n{output}"));
@@ -22,7 +24,9 @@ fn the_readme_shows_the_input_and_the_output() {
 
 #[test]
 fn a_limit_that_cannot_be_read_is_reported_and_the_default_holds() {
-    let [input, _] = blocks(README, "yaml").try_into().expect("the README has two YAML blocks");
+    let [input, _] = blocks(README, "yaml")
+        .try_into()
+        .expect("the README has two YAML blocks");
     let golden = golden::run(&input.replace("\"5000\"", "\"0\""));
     let codes: Vec<&str> = golden.diagnostics.iter().map(|found| found.code).collect();
     assert_eq!(codes, ["AER0111"]);
@@ -37,19 +41,26 @@ fn every_rust_block_of_the_guide_stands_in_this_crate() {
     let blocks = blocks(GUIDE, "rust");
     assert!(blocks.len() >= 4);
     for block in blocks {
-        let is_there = sources.iter().any(|source| source.as_ref().is_ok_and(|text| text.contains(&block)));
+        let is_there = sources
+            .iter()
+            .any(|source| source.as_ref().is_ok_and(|text| text.contains(&block)));
         assert!(is_there, "not in this crate:\n{block}");
     }
 }
 
 #[test]
 fn the_command_lists_mqtt_beside_the_protocols_of_aeraki() {
-    let run = Command::new(env!("CARGO_BIN_EXE_external-protocol")).arg("protocols").output();
+    let run = Command::new(env!("CARGO_BIN_EXE_external-protocol"))
+        .arg("protocols")
+        .output();
     let output = run.expect("the binary was built for this test");
     assert!(output.status.success(), "{output:?}");
     let listing = String::from_utf8_lossy(&output.stdout).into_owned();
     for name in ["dubbo", "kafka", "mqtt", "redis", "thrift", "zookeeper"] {
-        assert!(listing.lines().any(|line| line.starts_with(name)), "{name} in:\n{listing}");
+        assert!(
+            listing.lines().any(|line| line.starts_with(name)),
+            "{name} in:\n{listing}"
+        );
     }
 }
 

@@ -28,7 +28,10 @@ fn a_name_without_a_dot_belongs_to_the_namespace_of_its_rule(
 #[test]
 fn letter_case_tells_hosts_apart() {
     assert_ne!(Host::new("Demo.Example.COM"), Host::new("demo.example.com"));
-    assert_eq!(Host::new("Demo.Example.COM").to_string(), "Demo.Example.COM");
+    assert_eq!(
+        Host::new("Demo.Example.COM").to_string(),
+        "Demo.Example.COM"
+    );
 }
 
 #[rstest]

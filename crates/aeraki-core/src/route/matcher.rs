@@ -54,7 +54,7 @@ impl From<&Header> for HeaderMatcher {
 
 /// "Not like `.*`" can only be said of an absent header. Taken as empty, it would be like `.*` too.
 fn means_presence(value: &Text, inverted: bool) -> bool {
-    inverted && matches!(value, Text::Regex(regex) if regex == ".*")
+    inverted && matches!(value, Text::Regex(regex) if matches!(regex.as_str(), ".*" | "(?i).*"))
 }
 
 #[cfg(test)]
@@ -91,7 +91,9 @@ mod tests {
     fn inverted_presence_never_takes_an_absent_header_as_empty() {
         let expected = json!({"name": "env", "present_match": true, "invert_match": true});
         assert_eq!(rendered(None, true), expected);
-        assert_eq!(rendered(Some(Text::Regex(".*".to_owned())), true), expected);
+        for any in [".*", "(?i).*"] {
+            assert_eq!(rendered(Some(Text::Regex(any.to_owned())), true), expected);
+        }
     }
 
     #[test]

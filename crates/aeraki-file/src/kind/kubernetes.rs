@@ -3,17 +3,17 @@
 use aeraki_api::schema::{Field, Message, Shape};
 use serde_json::Value;
 
-use crate::shape::{self, Finding, Rules};
+use crate::shape::{self, Finding};
 
 /// What is wrong around the spec of a custom resource.
 pub(super) fn envelope(value: &Value) -> Vec<Finding> {
-    shape::check(&CUSTOM_RESOURCE, value, Rules::Kubernetes, "")
+    shape::check(&CUSTOM_RESOURCE, value, "")
 }
 
 /// What is wrong with the metadata of an object whose other fields somebody else knows.
 pub(super) fn metadata(value: &Value) -> Vec<Finding> {
     let Some(metadata) = value.get("metadata") else { return Vec::new() };
-    shape::check(&OBJECT_META, metadata, Rules::Kubernetes, "metadata")
+    shape::check(&OBJECT_META, metadata, "metadata")
 }
 
 const fn field(name: &'static str, shape: Shape) -> Field {
@@ -24,8 +24,8 @@ const fn message(name: &'static str, fields: &'static [Field]) -> Message {
     Message { name, full_name: name, fields }
 }
 
-const PORT: Shape = Shape::Integer { least: 0, most: 65_535 };
-const COUNT: Shape = Shape::Integer { least: i64::MIN, most: i64::MAX.unsigned_abs() };
+const PORT: Shape = Shape::Integer { least: 0, most: 65_535, quoted: false };
+const COUNT: Shape = Shape::Integer { least: i64::MIN, most: i64::MAX.unsigned_abs(), quoted: false };
 
 static OBJECT_META: Message = message(
     "ObjectMeta",
@@ -59,7 +59,7 @@ static CUSTOM_RESOURCE: Message = message(
     ],
 );
 
-pub(super) static SERVICE: Message = message(
+pub(crate) static SERVICE: Message = message(
     "Service",
     &[
         field("apiVersion", Shape::Text),
@@ -108,7 +108,7 @@ static SERVICE_PORT: Message = message(
     ],
 );
 
-pub(super) static ENDPOINT_SLICE: Message = message(
+pub(crate) static ENDPOINT_SLICE: Message = message(
     "EndpointSlice",
     &[
         field("apiVersion", Shape::Text),

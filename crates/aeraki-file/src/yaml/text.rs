@@ -21,13 +21,23 @@ pub struct Span {
 
 /// The text of a file. Where its lines begin is found when somebody asks.
 pub(crate) struct File {
+    origin: Box<str>,
     text: Box<str>,
     line_starts: OnceLock<Vec<usize>>,
 }
 
 impl File {
-    pub(crate) fn new(text: &str) -> Arc<Self> {
-        Arc::new(Self { text: text.into(), line_starts: OnceLock::new() })
+    pub(crate) fn new(origin: &str, text: &str) -> Arc<Self> {
+        Arc::new(Self { origin: origin.into(), text: text.into(), line_starts: OnceLock::new() })
+    }
+
+    /// What the file is called.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The documents in it.
@@ -52,7 +62,7 @@ impl File {
 /// Shows nothing of the text: it may hold a secret.
 impl std::fmt::Debug for File {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "File({} bytes)", self.text.len())
+        write!(f, "File({:?}, {} bytes)", self.origin, self.text.len())
     }
 }
 
@@ -69,6 +79,10 @@ pub(crate) struct Document {
 }
 
 impl Document {
+    pub(crate) fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
     pub(crate) fn text(&self) -> &str {
         &self.file.text[self.range.clone()]
     }
@@ -77,6 +91,18 @@ impl Document {
     pub(crate) fn span(&self, range: Range<usize>) -> Span {
         let start = self.range.start;
         self.file.span(start.saturating_add(range.start)..start.saturating_add(range.end))
+    }
+
+    /// The character at a line and column of this document, both counted from 1.
+    pub(crate) fn point(&self, line: usize, column: usize) -> Option<Span> {
+        let lines = line_starts(self.text());
+        let start = *lines.get(line.checked_sub(1)?)?;
+        let rest = self.text()[start..].split('\n').next().unwrap_or_default();
+        let mut characters = rest.char_indices().skip(column.checked_sub(1)?);
+        let Some((at, character)) = characters.next() else {
+            return Some(self.span(start + rest.len()..start + rest.len()));
+        };
+        Some(self.span(start + at..start + at + character.len_utf8()))
     }
 
     /// Where everything stands in it.

@@ -44,6 +44,9 @@ fn http_match() -> impl Strategy<Value = Value> {
         json!({}),
         json!({}),
         json!({}),
+        json!({}),
+        json!({}),
+        json!({}),
         json!({"uri": {"prefix": "/"}}),
         json!({"sourceLabels": {"app": "x"}}),
         json!({"gateways": ["mesh"]}),
@@ -148,7 +151,13 @@ pub(super) fn virtual_service() -> impl Strategy<Value = Value> {
         proptest::collection::vec(select(HOSTS), 1..3),
         proptest::collection::vec(http_route(), 0..4),
         proptest::collection::vec(tcp_route(), 0..2),
-        select(vec![json!([]), json!([]), json!(["mesh"]), json!(["gw"])]),
+        select(vec![
+            json!([]),
+            json!([]),
+            json!([]),
+            json!(["mesh"]),
+            json!(["gw"]),
+        ]),
         export_to(),
     );
     (annotations.prop_flat_map(metadata), spec).prop_map(

@@ -7,7 +7,8 @@ pub(super) const VIRTUAL_INBOUND: &str = "virtualInbound";
 /// What services that Istio takes for plain TCP have in their filter chain.
 pub(super) const TCP_PROXY: &str = "envoy.filters.network.tcp_proxy";
 
-const BLACK_HOLE: &str = "BlackHoleCluster";
+/// The cluster without endpoints, which every sidecar has.
+pub(super) const BLACK_HOLE: &str = "BlackHoleCluster";
 const XDS: &str = "xds-grpc";
 
 /// A filter chain with a TCP proxy, for one port of `virtualInbound` or for a listener's traffic.
@@ -63,6 +64,11 @@ pub(super) fn cluster(name: &str) -> Value {
         cluster.extend(kind);
     }
     cluster
+}
+
+/// Whether [`fixed_clusters`] has a cluster of that name already.
+pub(super) fn is_fixed(name: &str) -> bool {
+    name == BLACK_HOLE || name == XDS
 }
 
 /// Clusters that every sidecar has, whatever its services.

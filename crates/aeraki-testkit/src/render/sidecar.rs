@@ -118,6 +118,7 @@ impl<'a> Sidecars<'a> {
                 }
             }
         }
+        names.retain(|name| !base::is_fixed(name));
         // What a patch adds is there by the patch alone, unless Istio makes a cluster of that name.
         let added: Vec<&str> = additions(filters)
             .filter_map(|p| p.value["name"].as_str())
@@ -129,6 +130,8 @@ impl<'a> Sidecars<'a> {
                 .filter(|name| is_istios(name))
                 .map(str::to_owned),
         );
+        // Every sidecar has it anyway.
+        names.remove(base::BLACK_HOLE);
         self.clusters = names.iter().map(|name| base::cluster(name)).collect();
     }
 

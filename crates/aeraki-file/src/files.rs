@@ -1,0 +1,280 @@
+//! Config files on a disk: which there are, and what is in those that changed.
+//!
+//! A file counts as changed when its time, length or identity is another than at the last look, or when somebody says
+//! so. Where a directory cannot be listed, the files known in it are taken to be there still, and the view of the
+//! config is not complete.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use aeraki_core::plan::CompleteView;
+
+use crate::reader::Reader;
+use crate::source::{Source, Update};
+
+#[cfg(test)]
+mod tests;
+
+/// The name that stands for standard input.
+pub const STDIN: &str = "-";
+
+/// The greatest file that is read.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// The endings of config files in a directory. A file that is named itself may have any.
+const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// Where config files are: files, and directories with all that is below them.
+#[derive(Clone, Debug, Default)]
+pub struct Roots {
+    paths: Vec<PathBuf>,
+    except: Vec<PathBuf>,
+}
+
+impl Roots {
+    /// Files and directories. `-` is passed over here: whoever reads it gives it with [`Files::give`].
+    pub fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        let paths = paths.into_iter().map(Into::into).filter(|path| path != Path::new(STDIN));
+        Self { paths: paths.collect(), except: Vec::new() }
+    }
+
+    /// Passes over a directory, such as the one that the output goes to.
+    #[must_use]
+    pub fn except(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.except.extend(absolute(&directory.into()));
+        self
+    }
+
+    /// The files and directories.
+    #[must_use]
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    /// Whether a path is one of the files and directories themselves.
+    pub(crate) fn is_root(&self, path: &Path) -> bool {
+        self.paths.iter().any(|root| root == path || absolute(root).is_some_and(|root| root == path))
+    }
+
+    /// Whether a path lies where nobody looks.
+    pub(crate) fn is_excepted(&self, path: &Path) -> bool {
+        absolute(path).is_some_and(|path| self.except.iter().any(|except| path.starts_with(except)))
+    }
+
+    fn scan(&self) -> Scan {
+        let mut scan = Scan::default();
+        for root in &self.paths {
+            match fs::metadata(root) {
+                Ok(found) if found.is_dir() => scan.directory(root, &self.except),
+                Ok(found) => scan.file(root, &found),
+                Err(error) => scan.unlisted(root, &error),
+            }
+        }
+        if self.paths.len() > 1 {
+            scan.drop_second_names();
+        }
+        scan
+    }
+}
+
+/// By what a file is known to be the one that was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    identity: u64,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        let (modified, length) = (metadata.modified().ok(), metadata.len());
+        Self { modified, length, identity: identity(metadata) }
+    }
+}
+
+/// The inode, which a file that is swapped for another does not keep.
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Metadata) -> u64 {
+    0
+}
+
+/// What is there.
+#[derive(Default)]
+struct Scan {
+    files: BTreeMap<PathBuf, Stamp>,
+    unlisted: BTreeMap<PathBuf, String>,
+}
+
+impl Scan {
+    fn file(&mut self, path: &Path, metadata: &Metadata) {
+        self.files.insert(path.to_owned(), Stamp::of(metadata));
+    }
+
+    fn unlisted(&mut self, path: &Path, error: &io::Error) {
+        self.unlisted.insert(path.to_owned(), error.to_string());
+    }
+
+    fn directory(&mut self, root: &Path, except: &[PathBuf]) {
+        let mut open = vec![root.to_owned()];
+        while let Some(directory) = open.pop() {
+            if absolute(&directory).is_some_and(|path| except.contains(&path)) {
+                continue;
+            }
+            match self.list(&directory) {
+                Ok(below) => open.extend(below),
+                // It went while we looked.
+                Err(error) if error.kind() == ErrorKind::NotFound && directory != root => {}
+                Err(error) => self.unlisted(&directory, &error),
+            }
+        }
+    }
+
+    /// Takes in the files of a directory, and gives the directories in it. Links to files are followed, since a mounted
+    /// ConfigMap is made of them; links to directories are not, since they may lead in a circle.
+    fn list(&mut self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut below = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let (path, kind) = (entry.path(), entry.file_type()?);
+            if is_hidden(&path) {
+                continue;
+            }
+            if kind.is_dir() {
+                below.push(path);
+            } else if has_config_ending(&path) {
+                match fs::metadata(&path) {
+                    Ok(found) if found.is_file() => self.file(&path, &found),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => self.unlisted(&path, &error),
+                }
+            }
+        }
+        Ok(below)
+    }
+
+    /// Of a file that is named twice, as by itself and by its directory, the first name counts.
+    fn drop_second_names(&mut self) {
+        let mut seen = BTreeSet::new();
+        self.files.retain(|path, _| fs::canonicalize(path).map_or(true, |real| seen.insert(real)));
+    }
+
+    fn may_hold(&self, path: &Path) -> bool {
+        self.unlisted.keys().any(|unlisted| path.starts_with(unlisted))
+    }
+}
+
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    name.starts_with(b".") || name == b"target"
+}
+
+fn has_config_ending(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+}
+
+fn absolute(path: &Path) -> Option<PathBuf> {
+    std::path::absolute(path).ok()
+}
+
+/// Config files, and the source that they make.
+#[derive(Debug)]
+pub struct Files {
+    roots: Roots,
+    source: Source,
+    stamps: BTreeMap<PathBuf, Stamp>,
+    unlisted: BTreeMap<PathBuf, String>,
+    has_looked: bool,
+}
+
+impl Files {
+    /// Files that nobody has looked at yet.
+    #[must_use]
+    pub fn new(reader: Reader, roots: Roots) -> Self {
+        Self {
+            roots,
+            source: Source::new(reader),
+            stamps: BTreeMap::new(),
+            unlisted: BTreeMap::new(),
+            has_looked: false,
+        }
+    }
+
+    /// What the files hold.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Gives the content of something that is no file, such as standard input.
+    pub fn give(&mut self, name: &str, content: &[u8]) -> Update {
+        self.source.update(Path::new(name), Some(content))
+    }
+
+    /// Looks which files there are, and reads those that changed. `touched` are read even if they look the same.
+    pub fn refresh(&mut self, touched: &BTreeSet<PathBuf>) -> Update {
+        let touched: BTreeSet<PathBuf> = touched.iter().filter_map(|path| absolute(path)).collect();
+        let scan = self.roots.scan();
+        let mut update = self.forget_missing(&scan);
+        for (path, stamp) in &scan.files {
+            let is_touched =
+                !touched.is_empty() && absolute(path).is_some_and(|path| touched.contains(&path));
+            if is_touched || self.stamps.get(path) != Some(stamp) {
+                update.extend(self.read(path, *stamp));
+            }
+        }
+        self.unlisted = scan.unlisted;
+        self.has_looked = true;
+        update
+    }
+
+    /// Directories and files that are meant and cannot be looked at, and why.
+    pub fn unlisted(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.unlisted.iter().map(|(path, reason)| (path.as_path(), reason.as_str()))
+    }
+
+    /// Proof that all of the config has been read, if that is so.
+    #[must_use]
+    pub fn complete_view(&self) -> Option<CompleteView> {
+        let is_complete =
+            self.has_looked && self.unlisted.is_empty() && self.source.is_complete();
+        is_complete.then(CompleteView::assert)
+    }
+
+    fn forget_missing(&mut self, scan: &Scan) -> Update {
+        let is_gone = |path: &&PathBuf| !scan.files.contains_key(*path) && !scan.may_hold(path);
+        let gone: Vec<PathBuf> = self.stamps.keys().filter(is_gone).cloned().collect();
+        let mut update = Update::default();
+        for path in gone {
+            self.stamps.remove(&path);
+            update.extend(self.source.update(&path, None));
+        }
+        update
+    }
+
+    fn read(&mut self, path: &Path, stamp: Stamp) -> Update {
+        self.stamps.insert(path.to_owned(), stamp);
+        if stamp.length > MAX_BYTES {
+            let reason = format!("it is larger than {} MiB", MAX_BYTES >> 20);
+            return self.source.unreadable(path, &reason);
+        }
+        match fs::read(path) {
+            Ok(content) => self.source.update(path, Some(&content)),
+            // The next look finds it missing, or there again.
+            Err(error) if error.kind() == ErrorKind::NotFound => Update::default(),
+            Err(error) => {
+                // Another look may have more luck with the very same file.
+                self.stamps.insert(path.to_owned(), Stamp { modified: None, ..stamp });
+                self.source.unreadable(path, &error.to_string())
+            }
+        }
+    }
+}
