@@ -82,14 +82,14 @@ impl Roots {
 
 /// By what a file is known to be the one that was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Stamp {
+pub(crate) struct Stamp {
     modified: Option<SystemTime>,
     length: u64,
     identity: u64,
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
         let (modified, length) = (metadata.modified().ok(), metadata.len());
         Self { modified, length, identity: identity(metadata) }
     }

@@ -83,7 +83,7 @@ fn interfaces(ctx: &ServiceContext<'_>) -> Result<Vec<String>, GenerateError> {
         ctx.report(diagnostic.at(annotation_field(INTERFACE)));
         return Ok(ServiceKey::any().interfaces);
     };
-    let interfaces = parse_interfaces(list).map_err(|reason| refuse(ctx, INTERFACE, reason))?;
+    let interfaces = parse_interfaces(list).map_err(|reason| refuse(ctx, INTERFACE, &reason))?;
     if interfaces.len() > 1 && interfaces.last().is_some_and(|last| last == ANY) {
         let sentence = "`*` covers the other interfaces of the list";
         let diagnostic =
@@ -97,13 +97,13 @@ fn qualifier(ctx: &ServiceContext<'_>, key: &'static str) -> Result<Option<Strin
     match ctx.service().annotation(key) {
         None | Some(ANY) => Ok(None),
         Some(value) => {
-            check_characters(value).map_err(|reason| refuse(ctx, key, reason))?;
+            check_characters(value).map_err(|reason| refuse(ctx, key, &reason))?;
             Ok(Some(value.to_owned()))
         }
     }
 }
 
-fn refuse(ctx: &ServiceContext<'_>, key: &'static str, reason: String) -> GenerateError {
+fn refuse(ctx: &ServiceContext<'_>, key: &'static str, reason: &str) -> GenerateError {
     let field = annotation_field(key);
     let diagnostic = Diagnostic::new(
         &catalogue::FORBIDDEN_CHARACTER,

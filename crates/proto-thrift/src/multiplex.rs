@@ -43,7 +43,7 @@ impl Multiplex {
     pub(crate) fn read(ctx: &ServiceContext<'_>) -> Result<Self, GenerateError> {
         let services = match ctx.service().annotation(SERVICE_NAME) {
             None => Vec::new(),
-            Some(list) => parse_services(list).map_err(|reason| refuse(ctx, reason))?,
+            Some(list) => parse_services(list).map_err(|reason| refuse(ctx, &reason))?,
         };
         let strip = ctx.annotation(STRIP, parse_bool).unwrap_or(false);
         Ok(Self { services, strip })
@@ -86,7 +86,7 @@ impl Multiplex {
     }
 }
 
-fn refuse(ctx: &ServiceContext<'_>, reason: String) -> GenerateError {
+fn refuse(ctx: &ServiceContext<'_>, reason: &str) -> GenerateError {
     let field = annotation_field(SERVICE_NAME);
     let sentence = format!("annotation `{SERVICE_NAME}`: {reason}");
     let diagnostic = Diagnostic::new(

@@ -2,6 +2,9 @@ use aeraki_api::Cr;
 use aeraki_api::networking::EnvoyFilter;
 use serde_json::Value;
 
+#[cfg(test)]
+mod tests;
+
 /// An EnvoyFilter as YAML, with sorted keys: equal objects give equal bytes.
 ///
 /// # Panics

@@ -1,0 +1,246 @@
+//! The command as its users run it: arguments and files in, text and exit codes out.
+#![cfg(feature = "all")]
+
+mod support;
+
+use rstest::rstest;
+use serde_json::Value;
+
+use support::{Ran, aeraki, aeraki_reading};
+
+fn json(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.out).unwrap()
+}
+
+#[test]
+fn generate_prints_the_filters_of_a_folder_and_the_same_bytes_each_time() {
+    let first = aeraki(&["generate", "-f", "shop"]);
+    assert_eq!(first.code, 0, "{}", first.err);
+    let names: Vec<&str> = first.out.lines().filter_map(|l| l.strip_prefix("  name: ")).collect();
+    assert_eq!(
+        names,
+        [
+            "aeraki-outbound-carts.shop.example-240.0.0.11-9090",
+            "aeraki-outbound-orders.shop.example-240.0.0.10-20880",
+            "aeraki-inbound-carts.shop.example-9090",
+            "aeraki-inbound-orders.shop.example-20880",
+        ]
+    );
+    assert!(first.err.starts_with("4 EnvoyFilters from 4 objects in 2 files in "), "{}", first.err);
+    assert!(first.err.contains("; passed over: 1 Deployment"), "{}", first.err);
+    assert_eq!(aeraki(&["generate", "-f", "shop"]).out, first.out);
+    let files = ["generate", "-f", "shop/orders.yaml", "-f", "shop/carts.json", "-f", "shop"];
+    assert_eq!(aeraki(&files).out, first.out, "order and repetition of -f change nothing");
+}
+
+#[test]
+fn generate_reads_standard_input() {
+    let text = std::fs::read_to_string("tests/fixtures/shop/carts.json").unwrap();
+    let piped = aeraki_reading(&["generate", "-f", "-"], &text);
+    assert_eq!(piped.code, 0, "{}", piped.err);
+    assert_eq!(piped.out, aeraki(&["generate", "-f", "shop/carts.json"]).out);
+    assert_eq!(aeraki_reading(&["generate", "-f", "-", "-f", "-"], &text).code, 2);
+}
+
+#[test]
+fn generate_has_a_form_for_each_reader() {
+    let list = json(&aeraki(&["generate", "-f", "shop", "-o", "json"]));
+    assert_eq!((&list["apiVersion"], &list["kind"]), (&"v1".into(), &"List".into()));
+    assert_eq!(list["items"].as_array().unwrap().len(), 4);
+    let names = aeraki(&["generate", "-f", "shop", "-o", "name"]).out;
+    assert_eq!(names.lines().last(), Some("shop/aeraki-inbound-orders.shop.example-20880"));
+    let table = aeraki(&["generate", "-f", "shop", "-o", "table"]).out;
+    assert!(table.starts_with("SERVICE"), "{table}");
+    assert_eq!(table.lines().count(), 5);
+}
+
+#[test]
+fn generate_confines_itself_to_a_protocol() {
+    let names = aeraki(&["generate", "-f", "shop", "-o", "name", "--protocol", "Thrift"]).out;
+    assert_eq!(names.lines().count(), 2);
+    assert!(names.lines().all(|name| name.contains("carts")), "{names}");
+    let unknown = aeraki(&["generate", "-f", "shop", "--protocol", "thirft"]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.err.contains("did you mean `thrift`?"), "{}", unknown.err);
+}
+
+#[test]
+fn generate_says_what_it_skips_as_far_as_it_is_asked() {
+    let usual = aeraki(&["generate", "-f", "shop"]);
+    assert!(!usual.err.contains("AER0100"), "{}", usual.err);
+    let all = aeraki(&["generate", "-f", "shop", "--show-skipped"]);
+    assert!(all.err.contains("Info [AER0100] (ServiceEntry shop/orders shop/orders.yaml:16:11)"));
+    assert_eq!(aeraki(&["generate", "-f", "shop", "-q"]).err, "");
+    let typo = aeraki(&["generate", "-f", "typo"]);
+    assert_eq!((typo.code, typo.out.as_str()), (0, ""));
+    assert!(typo.err.contains("did you mean `tcp-dubbo-orders`?"), "{}", typo.err);
+}
+
+#[test]
+fn a_broken_document_or_a_missing_path_does_not_hide_the_rest() {
+    let broken = aeraki(&["generate", "-f", "broken", "-o", "name"]);
+    assert_eq!(broken.code, 1);
+    assert_eq!(broken.out.lines().count(), 1);
+    assert!(broken.err.contains("Error [AER0001] (broken/broken.yaml:4:"), "{}", broken.err);
+    let missing = aeraki(&["generate", "-f", "nowhere", "-f", "shop", "-o", "name"]);
+    assert_eq!((missing.code, missing.out.lines().count()), (1, 4));
+    assert!(missing.err.contains("error: cannot read nowhere: "), "{}", missing.err);
+    assert_eq!(aeraki(&["analyze", "nowhere", "shop"]).code, 1);
+}
+
+#[rstest]
+#[case::no_command(&[])]
+#[case::nothing_to_read(&["generate"])]
+#[case::nothing_to_do(&["analyze"])]
+#[case::no_such_flag(&["generate", "-f", "shop", "--recursive-ly"])]
+#[case::no_such_protocol(&["generate", "-f", "shop", "--enable-protocol", "mongo"])]
+#[case::no_such_code(&["analyze", "--explain", "AER9999"])]
+#[case::markdown_of_findings(&["analyze", "-f", "shop", "-o", "markdown"])]
+#[case::no_such_source(&["run", "--config-source", "xds", "--config-dir", "a", "--output-dir", "b"])]
+fn a_command_line_that_cannot_be_meant_is_a_usage_error(#[case] line: &[&str]) {
+    let ran = aeraki(line);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert!(!ran.err.is_empty());
+}
+
+#[test]
+fn analyze_points_at_typos() {
+    let ran = aeraki(&["analyze", "-f", "typo"]);
+    assert_eq!(ran.code, 79);
+    insta::assert_snapshot!(format!("{}{}", ran.out, ran.err));
+}
+
+#[test]
+fn analyze_of_good_config_ends_well() {
+    let ran = aeraki(&["analyze", "shop"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    assert!(ran.err.starts_with("✔ no issues found in 4 objects in 2 files"), "{}", ran.err);
+}
+
+#[rstest]
+#[case::default(&[], 79, 2)]
+#[case::failure_threshold(&["--failure-threshold", "error"], 0, 2)]
+#[case::output_threshold(&["--output-threshold", "error"], 79, 0)]
+#[case::suppressed(&["-S", "AER0101", "-S", "AER0002=ServiceEntry *.shop"], 0, 0)]
+#[case::suppressed_elsewhere(&["-S", "AER0101=ServiceEntry orders.bank"], 79, 2)]
+fn thresholds_and_suppressions_decide_what_counts(
+    #[case] flags: &[&str],
+    #[case] code: i32,
+    #[case] shown: usize,
+) {
+    let line = [&["analyze", "-f", "typo", "-o", "json"], flags].concat();
+    let ran = aeraki(&line);
+    assert_eq!((ran.code, json(&ran).as_array().unwrap().len()), (code, shown), "{}", ran.out);
+}
+
+#[test]
+fn analyze_has_a_form_for_each_program() {
+    let list = json(&aeraki(&["analyze", "-f", "typo", "-o", "json"]));
+    let references: Vec<&str> =
+        list.as_array().unwrap().iter().map(|f| f["reference"].as_str().unwrap()).collect();
+    assert_eq!(references, ["typo/orders.yaml:11:11", "typo/orders.yaml:13:5"]);
+    let yaml = aeraki(&["analyze", "-f", "typo", "-o", "yaml"]).out;
+    assert_eq!(serde_saphyr::from_str::<Value>(&yaml).unwrap(), list);
+    let github = aeraki(&["analyze", "-f", "typo", "-o", "github"]).out;
+    assert!(github.lines().all(|line| line.starts_with("::warning file=typo/orders.yaml,line=1")));
+    let sarif = json(&aeraki(&["analyze", "-f", "typo", "-o", "sarif"]));
+    assert_eq!(sarif["runs"][0]["results"][1]["ruleId"], "AER0002");
+}
+
+#[test]
+fn colours_come_only_when_asked_for() {
+    let with = |when| aeraki(&["--color", when, "analyze", "-f", "typo"]).out;
+    assert!(with("always").contains('\u{1b}'));
+    assert!(!with("never").contains('\u{1b}') && !with("auto").contains('\u{1b}'));
+    let json = aeraki(&["--color", "always", "analyze", "-f", "typo", "-o", "json"]).out;
+    assert!(!json.contains('\u{1b}'));
+}
+
+#[test]
+fn codes_are_listed_and_explained() {
+    let explained = aeraki(&["analyze", "--explain", "aer0101"]);
+    assert_eq!(explained.code, 0);
+    assert!(explained.out.starts_with("AER0101 (Warning): "), "{}", explained.out);
+    assert!(aeraki(&["analyze", "-L"]).out.lines().count() > 30);
+    let list = json(&aeraki(&["analyze", "-L", "-o", "json"]));
+    assert!(list.as_array().unwrap().iter().all(|code| code["remedy"].is_string()));
+    let near = aeraki(&["analyze", "--explain", "AER010"]);
+    assert!(near.err.contains("did you mean AER01"), "{}", near.err);
+}
+
+#[test]
+fn protocols_are_listed_for_people_and_programs() {
+    let list = json(&aeraki(&["protocols", "-o", "json"]));
+    let names: Vec<&str> =
+        list.as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["dubbo", "kafka", "redis", "thrift", "zookeeper"]);
+    let table = aeraki(&["protocols"]).out;
+    assert_eq!(table.lines().count(), 6);
+    assert!(aeraki(&["protocols", "-o", "wide"]).out.starts_with(&table));
+    assert!(aeraki(&["protocols", "-o", "markdown"]).out.starts_with("# Protocols"));
+}
+
+#[test]
+fn settings_come_from_file_environment_and_flags() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("settings.yaml");
+    std::fs::write(&path, "rootNamespace: mesh\nscope: service-namespace\n").unwrap();
+    let file = path.to_str().unwrap();
+    let printed = aeraki(&["generate", "--settings", file, "--domain", "corp", "--print-config"]);
+    assert_eq!(printed.code, 0, "{}", printed.err);
+    for line in ["rootNamespace: mesh", "scope: service-namespace", "domain: corp"] {
+        assert!(printed.out.lines().any(|printed| printed == line), "{}", printed.out);
+    }
+    let names = aeraki(&["generate", "--settings", file, "-f", "shop", "-o", "name"]).out;
+    assert!(names.lines().all(|name| name.starts_with("shop/")), "{names}");
+    let by_environment = support::command(&["generate", "-f", "shop", "-o", "name"])
+        .env("AERAKI_DISABLE_PROTOCOL", "dubbo")
+        .output()
+        .unwrap();
+    assert!(!String::from_utf8(by_environment.stdout).unwrap().contains("orders"));
+    std::fs::write(&path, "rootNamspace: mesh\n").unwrap();
+    let refused = aeraki(&["generate", "--settings", file, "-f", "shop"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("did you mean `rootNamespace`?"), "{}", refused.err);
+}
+
+#[test]
+fn completions_and_versions_are_printed() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = aeraki(&["completion", shell]);
+        assert!(script.code == 0 && script.out.contains("analyze"), "{shell}");
+    }
+    assert!(aeraki(&["version"]).out.starts_with("aeraki "));
+    assert!(json(&aeraki(&["version", "-o", "json"]))["version"].is_string());
+    assert_eq!(aeraki(&["--help"]).code, 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_ends_the_command_in_silence() {
+    use std::process::Stdio;
+    // The list of codes is longer than a pipe holds many times over only if it is repeated; closing the reading end
+    // before anything is written is the same to the writer.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = support::command(&["analyze", "-L", "-o", "markdown"]);
+    let ran = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!((ran.status.code(), ran.stderr.as_slice()), (Some(0), &[][..]));
+}
+
+#[rstest]
+#[case::nothing("")]
+#[case::separators("---\n---\n...\n")]
+#[case::scalar("just words")]
+#[case::list("- a\n- b\n")]
+#[case::deep(&"[".repeat(100_000))]
+#[case::aliases("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n")]
+#[case::no_metadata("kind: ServiceEntry\napiVersion: networking.istio.io/v1\n")]
+#[case::nul("a: \0\n")]
+fn no_input_makes_it_panic(#[case] text: &str) {
+    for line in [&["generate", "-f", "-"][..], &["analyze", "-f", "-"]] {
+        let ran = aeraki_reading(line, text);
+        assert!([0, 1, 79].contains(&ran.code), "{} {}", ran.code, ran.err);
+        assert!(!ran.err.contains("panicked"), "{}", ran.err);
+    }
+}
