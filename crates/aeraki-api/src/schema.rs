@@ -66,9 +66,9 @@ pub enum Shape {
     /// An object with these fields.
     Message(&'static Message),
     /// A list.
-    List(&'static Shape),
+    List(&'static Self),
     /// An object with any keys.
-    Map(&'static Shape),
+    Map(&'static Self),
 }
 
 impl Message {
@@ -76,7 +76,9 @@ impl Message {
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         let fields = self.fields;
-        fields.iter().find(|field| field.name == name || field.snake_case == name)
+        fields
+            .iter()
+            .find(|field| field.name == name || field.snake_case == name)
     }
 }
 
@@ -84,7 +86,12 @@ impl Field {
     /// A field that has one name only and excludes no other.
     #[must_use]
     pub const fn new(name: &'static str, shape: Shape) -> Self {
-        Self { name, snake_case: name, oneof: None, shape }
+        Self {
+            name,
+            snake_case: name,
+            oneof: None,
+            shape,
+        }
     }
 }
 
@@ -92,7 +99,10 @@ impl Field {
 #[must_use]
 pub fn of<M: Name>() -> Option<&'static Message> {
     let name = M::full_name();
-    MESSAGES.iter().find(|message| message.full_name == name).copied()
+    MESSAGES
+        .iter()
+        .find(|message| message.full_name == name)
+        .copied()
 }
 
 include!(concat!(env!("OUT_DIR"), "/schema.rs"));
@@ -116,37 +126,73 @@ mod tests {
     #[test]
     fn shapes_follow_the_declarations() {
         let entry = of::<ServiceEntry>().unwrap();
-        let Shape::List(Shape::Message(port)) = shape(entry, "ports") else { panic!("{entry:?}") };
+        let Shape::List(Shape::Message(port)) = shape(entry, "ports") else {
+            panic!("{entry:?}")
+        };
         assert_eq!(port.full_name, "istio.networking.v1alpha3.ServicePort");
-        assert!(matches!(shape(port, "number"), Shape::Integer { least: 0, most: 0xffff_ffff, quoted: true }));
-        let Shape::Word(words) = shape(entry, "resolution") else { panic!("{entry:?}") };
+        assert!(matches!(
+            shape(port, "number"),
+            Shape::Integer {
+                least: 0,
+                most: 0xffff_ffff,
+                quoted: true
+            }
+        ));
+        let Shape::Word(words) = shape(entry, "resolution") else {
+            panic!("{entry:?}")
+        };
         assert!(words.contains(&("STATIC", 1)));
-        let Shape::Message(selector) = shape(entry, "workloadSelector") else { panic!("{entry:?}") };
+        let Shape::Message(selector) = shape(entry, "workloadSelector") else {
+            panic!("{entry:?}")
+        };
         assert!(matches!(shape(selector, "labels"), Shape::Map(Shape::Text)));
     }
 
     #[test]
     fn wrappers_and_durations_are_what_they_are_in_json() {
-        let Shape::List(Shape::Message(http)) = shape(of::<VirtualService>().unwrap(), "http") else {
+        let Shape::List(Shape::Message(http)) = shape(of::<VirtualService>().unwrap(), "http")
+        else {
             panic!("http is a list of messages")
         };
         assert!(matches!(shape(http, "timeout"), Shape::Duration));
-        let Shape::Message(policy) = shape(of::<DestinationRule>().unwrap(), "trafficPolicy") else {
+        let Shape::Message(policy) = shape(of::<DestinationRule>().unwrap(), "trafficPolicy")
+        else {
             panic!("trafficPolicy is a message")
         };
-        let Shape::Message(outliers) = shape(policy, "outlierDetection") else { panic!("{policy:?}") };
-        assert!(matches!(shape(outliers, "consecutive5xxErrors"), Shape::Integer { least: 0, quoted: false, .. }));
+        let Shape::Message(outliers) = shape(policy, "outlierDetection") else {
+            panic!("{policy:?}")
+        };
+        assert!(matches!(
+            shape(outliers, "consecutive5xxErrors"),
+            Shape::Integer {
+                least: 0,
+                quoted: false,
+                ..
+            }
+        ));
     }
 
     #[test]
     fn fields_that_exclude_each_other_name_their_group() {
-        let Shape::List(Shape::Message(http)) = shape(of::<VirtualService>().unwrap(), "http") else {
+        let Shape::List(Shape::Message(http)) = shape(of::<VirtualService>().unwrap(), "http")
+        else {
             panic!("http is a list of messages")
         };
-        let Shape::List(Shape::Message(matching)) = shape(http, "match") else { panic!("{http:?}") };
-        let Shape::Map(Shape::Message(text)) = shape(matching, "headers") else { panic!("{matching:?}") };
-        let groups: Vec<_> = text.fields.iter().map(|field| (field.name, field.oneof)).collect();
+        let Shape::List(Shape::Message(matching)) = shape(http, "match") else {
+            panic!("{http:?}")
+        };
+        let Shape::Map(Shape::Message(text)) = shape(matching, "headers") else {
+            panic!("{matching:?}")
+        };
+        let groups: Vec<_> = text
+            .fields
+            .iter()
+            .map(|field| (field.name, field.oneof))
+            .collect();
         let group = Some("match_type");
-        assert_eq!(groups, [("exact", group), ("prefix", group), ("regex", group)]);
+        assert_eq!(
+            groups,
+            [("exact", group), ("prefix", group), ("regex", group)]
+        );
     }
 }

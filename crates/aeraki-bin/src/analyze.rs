@@ -106,7 +106,9 @@ fn list(codes: &[&Code], format: Format) -> Result<String> {
         Format::Json => Ok(format!("{:#}\n", codes::json(codes))),
         Format::Yaml => Ok(aeraki_file::to_yaml_value(&codes::json(codes))),
         Format::Markdown => Ok(codes::markdown(codes)),
-        Format::Github | Format::Sarif => Err(usage("-L has no such form; use log, json, yaml or markdown")),
+        Format::Github | Format::Sarif => Err(usage(
+            "-L has no such form; use log, json, yaml or markdown",
+        )),
     }
 }
 
@@ -142,7 +144,9 @@ fn analyze(args: &Args, console: Console) -> Result<ExitCode> {
 
 fn form(format: Format, console: Console) -> Result<Form> {
     match format {
-        Format::Log => Ok(Form::Log { color: console.colors_stdout() }),
+        Format::Log => Ok(Form::Log {
+            color: console.colors_stdout(),
+        }),
         Format::Json => Ok(Form::Json),
         Format::Yaml => Ok(Form::Yaml),
         Format::Github => Ok(Form::Github),
@@ -153,7 +157,9 @@ fn form(format: Format, console: Console) -> Result<Form> {
 
 fn count(findings: &[Finding], threshold: Level) -> usize {
     let severities = findings.iter().map(|finding| finding.diagnostic.severity);
-    severities.filter(|severity| *severity >= threshold.severity()).count()
+    severities
+        .filter(|severity| *severity >= threshold.severity())
+        .count()
 }
 
 /// `✔ no issues found in 12 objects`, or how many of which level; and how many are below the output threshold.
@@ -166,11 +172,21 @@ fn summary(findings: &[Finding], below: usize, input: &Input) -> String {
     if findings.is_empty() {
         return format!("✔ no issues found in {objects}{below}");
     }
-    let levels = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "note")];
+    let levels = [
+        (Severity::Error, "error"),
+        (Severity::Warning, "warning"),
+        (Severity::Info, "note"),
+    ];
     let counts: Vec<String> = levels
         .into_iter()
         .map(|(level, name)| {
-            (findings.iter().filter(|f| f.diagnostic.severity == level).count(), name)
+            (
+                findings
+                    .iter()
+                    .filter(|f| f.diagnostic.severity == level)
+                    .count(),
+                name,
+            )
         })
         .filter(|(count, _)| *count > 0)
         .map(|(count, name)| plural(count, name))

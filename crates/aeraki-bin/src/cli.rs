@@ -70,7 +70,11 @@ pub(crate) fn main() -> ExitCode {
         Err(answer) => {
             // Help and version are answers too. That nobody reads them changes nothing.
             answer.print().ok();
-            return if answer.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+            return if answer.use_stderr() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     let console = Console::new(cli.color);
@@ -93,7 +97,11 @@ fn failure(error: &Error, console: Console) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     console.say(format_args!("error: {error:#}"));
-    if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    if error.is::<Usage>() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 #[cfg(test)]

@@ -41,7 +41,13 @@ pub(crate) fn documentation(id: &str) -> String {
 
 /// What a code means, for a terminal.
 pub(crate) fn explain(code: &Code) -> String {
-    let Code { id, severity, title, explanation, remedy } = code;
+    let Code {
+        id,
+        severity,
+        title,
+        explanation,
+        remedy,
+    } = code;
     let (explanation, remedy) = (wrap(explanation), wrap(remedy));
     format!("{id} ({severity}): {title}\n\n{explanation}\nWhat to do:\n{remedy}")
 }
@@ -130,10 +136,16 @@ mod tests {
     fn explanations_are_wrapped_and_lose_no_word() {
         for code in all(&Registry::default()) {
             let text = explain(code);
-            assert!(text.lines().skip(1).all(|line| line.chars().count() <= 80), "{text}");
+            assert!(
+                text.lines().skip(1).all(|line| line.chars().count() <= 80),
+                "{text}"
+            );
             let words: Vec<&str> = code.explanation.split_whitespace().collect();
             let wrapped: Vec<&str> = text.split_whitespace().collect();
-            assert!(wrapped.windows(words.len()).any(|window| window == words), "{text}");
+            assert!(
+                wrapped.windows(words.len()).any(|window| window == words),
+                "{text}"
+            );
         }
     }
 }

@@ -40,7 +40,12 @@ impl Console {
 
     /// Writes a line to standard error. That nobody reads it changes nothing.
     pub(crate) fn say(self, line: impl Display) {
-        writeln!(io::stderr().lock(), "{}", without_controls(&line.to_string())).ok();
+        writeln!(
+            io::stderr().lock(),
+            "{}",
+            without_controls(&line.to_string())
+        )
+        .ok();
     }
 
     /// Whether standard output gets colours.
@@ -66,8 +71,11 @@ impl Console {
 
 /// Whether the error is that the reader of our output has gone.
 pub(crate) fn is_broken_pipe(error: &Error) -> bool {
-    let io = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
-    io.into_iter().any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    let io = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>());
+    io.into_iter()
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The text with control characters written as escapes; line ends and tabs stay.

@@ -44,7 +44,13 @@ impl Finding {
 
     /// One line: level, code, object, place, sentence, and what to do.
     pub(crate) fn line(&self) -> String {
-        let Diagnostic { code, severity, message, help, .. } = &self.diagnostic;
+        let Diagnostic {
+            code,
+            severity,
+            message,
+            help,
+            ..
+        } = &self.diagnostic;
         let about = match (&self.place, self.is_about_text()) {
             (Some(place), true) => place.reference(),
             (Some(place), false) => format!("{} {}", self.origin(), place.reference()),
@@ -65,8 +71,14 @@ impl Finding {
     /// What the findings are sorted by: file, line, column, code.
     pub(crate) fn order(&self) -> impl Ord + use<> {
         let place = self.place.as_ref();
-        let at = place.and_then(|place| place.span.as_ref()).map(|span| (span.line, span.column));
-        (place.map(|place| Arc::clone(&place.file)), at, self.diagnostic.clone())
+        let at = place
+            .and_then(|place| place.span.as_ref())
+            .map(|span| (span.line, span.column));
+        (
+            place.map(|place| Arc::clone(&place.file)),
+            at,
+            self.diagnostic.clone(),
+        )
     }
 }
 
@@ -75,8 +87,17 @@ impl Place {
     pub(crate) fn end(&self, span: &Span) -> (usize, usize) {
         let inside = self.text.get(span.start..span.end).unwrap_or_default();
         let lines = inside.matches('\n').count();
-        let last = inside.rsplit('\n').next().unwrap_or_default().chars().count();
-        let column = if lines == 0 { span.column + last } else { last + 1 };
+        let last = inside
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count();
+        let column = if lines == 0 {
+            span.column + last
+        } else {
+            last + 1
+        };
         (span.line + lines, column)
     }
 }
@@ -87,14 +108,28 @@ pub(crate) fn all(source: &Source, engine: &Engine, threshold: Severity) -> Vec<
     let is_wanted = |diagnostic: &Diagnostic| diagnostic.severity >= threshold;
     let mut texts = Texts::default();
     let mut findings = Vec::new();
-    for problem in source.problems().filter(|problem| is_wanted(&problem.diagnostic)) {
+    for problem in source
+        .problems()
+        .filter(|problem| is_wanted(&problem.diagnostic))
+    {
         let place = texts.place(problem.origin(), problem.text(), problem.span);
-        findings.push(Finding { diagnostic: problem.diagnostic, place: Some(place) });
+        findings.push(Finding {
+            diagnostic: problem.diagnostic,
+            place: Some(place),
+        });
     }
-    let found = engine.diagnostics().into_iter().cloned().chain(not_ours(engine));
+    let found = engine
+        .diagnostics()
+        .into_iter()
+        .cloned()
+        .chain(not_ours(engine));
     for diagnostic in found.filter(is_wanted) {
         let place = source.located(&diagnostic.object).map(|located| {
-            texts.place(located.origin(), located.text(), located.span_of(&diagnostic))
+            texts.place(
+                located.origin(),
+                located.text(),
+                located.span_of(&diagnostic),
+            )
         });
         findings.push(Finding { diagnostic, place });
     }
@@ -111,7 +146,11 @@ impl Texts {
         // One name can stand for two texts: an object of a broken file points into the last good one.
         let known = (file.to_owned(), text.as_ptr() as usize);
         let text = self.0.entry(known).or_insert_with(|| Arc::from(text));
-        Place { file: Arc::from(file), text: Arc::clone(text), span }
+        Place {
+            file: Arc::from(file),
+            text: Arc::clone(text),
+            span,
+        }
     }
 }
 

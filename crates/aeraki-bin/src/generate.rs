@@ -65,14 +65,21 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let known = |name: &String| settings::known_protocol(name, &registry).map_err(usage);
-    let protocols = args.protocols.iter().map(known).collect::<Result<Vec<_>>>()?;
+    let protocols = args
+        .protocols
+        .iter()
+        .map(known)
+        .collect::<Result<Vec<_>>>()?;
     let input = Input::read(&args.files, &registry)?;
     let engine = input.engine(settings, registry.clone());
     let is_wanted = |filter: &Filter| {
         protocols.is_empty() || protocols.iter().any(|name| name == filter.protocol.name())
     };
-    let filters: Vec<&Arc<Filter>> =
-        engine.filters().values().filter(|filter| is_wanted(filter)).collect();
+    let filters: Vec<&Arc<Filter>> = engine
+        .filters()
+        .values()
+        .filter(|filter| is_wanted(filter))
+        .collect();
     console.print(&render(&filters, args.output))?;
 
     input.report_unreadable(console);
@@ -84,12 +91,23 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
         let took = start.elapsed().as_millis();
         let made = plural(filters.len(), "EnvoyFilter");
         let read = input.counted();
-        let hidden = engine.diagnostics().iter().filter(|d| d.severity < threshold).count();
-        console.say(format_args!("{made} from {read} in {took} ms{}", asides(&input, hidden)));
+        let hidden = engine
+            .diagnostics()
+            .iter()
+            .filter(|d| d.severity < threshold)
+            .count();
+        console.say(format_args!(
+            "{made} from {read} in {took} ms{}",
+            asides(&input, hidden)
+        ));
     }
     let has_failed = engine.held().next().is_some();
     let is_whole = !input.is_unreadable() && input.is_whole() && !has_failed;
-    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_whole {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 impl Args {
@@ -110,7 +128,10 @@ fn asides(input: &Input, hidden: usize) -> String {
         asides.push_str(&format!("; passed over: {passed_over}"));
     }
     if hidden > 0 {
-        asides.push_str(&format!("; {} (--show-skipped prints them)", plural(hidden, "note")));
+        asides.push_str(&format!(
+            "; {} (--show-skipped prints them)",
+            plural(hidden, "note")
+        ));
     }
     asides
 }
@@ -118,23 +139,43 @@ fn asides(input: &Input, hidden: usize) -> String {
 fn render(filters: &[&Arc<Filter>], format: Format) -> String {
     match format {
         Format::Yaml => {
-            let documents: Vec<String> =
-                filters.iter().map(|filter| aeraki_file::to_yaml(&filter.object)).collect();
+            let documents: Vec<String> = filters
+                .iter()
+                .map(|filter| aeraki_file::to_yaml(&filter.object))
+                .collect();
             documents.join("---\n")
         }
         Format::Json => {
             let items: Vec<_> = filters.iter().map(|filter| &filter.object).collect();
-            format!("{:#}\n", json!({"apiVersion": "v1", "kind": "List", "items": items}))
+            format!(
+                "{:#}\n",
+                json!({"apiVersion": "v1", "kind": "List", "items": items})
+            )
         }
-        Format::Name => filters.iter().map(|filter| format!("{}\n", filter.key)).collect(),
+        Format::Name => filters
+            .iter()
+            .map(|filter| format!("{}\n", filter.key))
+            .collect(),
         Format::Table => table(filters).plain(),
     }
 }
 
+/// By service, where the other forms are sorted by namespace and name.
 fn table(filters: &[&Arc<Filter>]) -> Table {
-    let mut table =
-        Table::new(["SERVICE", "PORT", "PROTOCOL", "NAMESPACE", "ENVOYFILTER", "CONTEXT"]);
-    for filter in filters {
+    let mut filters = filters.to_vec();
+    filters.sort_by(|a, b| {
+        let order = |f: &Filter| (f.port, f.direction, f.key.clone());
+        a.host.cmp(&b.host).then_with(|| order(a).cmp(&order(b)))
+    });
+    let mut table = Table::new([
+        "SERVICE",
+        "PORT",
+        "PROTOCOL",
+        "NAMESPACE",
+        "ENVOYFILTER",
+        "CONTEXT",
+    ]);
+    for filter in &filters {
         let context = match filter.direction {
             Direction::Outbound => "SIDECAR_OUTBOUND",
             Direction::Inbound => "SIDECAR_INBOUND",

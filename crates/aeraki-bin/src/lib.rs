@@ -2,7 +2,7 @@
 //!
 //! Everything an edge does is here: arguments, environment, files, signals, logs, exit codes. What a filter looks like is
 //! decided in `aeraki-core` and the protocol crates. One module per command; each turns its arguments into text and an
-//! exit code, and nothing else writes to the terminal than [`console`].
+//! exit code, and nothing else writes to the terminal than `console`.
 //!
 //! A distribution with protocols of its own is a crate with this `main` in it:
 //!

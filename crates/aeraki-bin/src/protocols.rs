@@ -45,8 +45,14 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
 }
 
 fn summary(protocols: &[Description]) -> Table {
-    let mut table =
-        Table::new(["PROTOCOL", "ALIASES", "MATURITY", "PROXIES", "ENVOY FILTER", "CRATE"]);
+    let mut table = Table::new([
+        "PROTOCOL",
+        "ALIASES",
+        "MATURITY",
+        "PROXIES",
+        "ENVOY FILTER",
+        "CRATE",
+    ]);
     for protocol in protocols {
         table.row([
             protocol.name.to_owned(),
@@ -122,7 +128,12 @@ fn annotations(protocols: &[Description]) -> Table {
     let mut table = Table::new(["PROTOCOL", "ANNOTATION", "ON", "MEANING"]);
     for protocol in protocols {
         for annotation in protocol.annotations {
-            let cells = [protocol.name, annotation.key, annotation.on, annotation.meaning];
+            let cells = [
+                protocol.name,
+                annotation.key,
+                annotation.on,
+                annotation.meaning,
+            ];
             table.row(cells.map(str::to_owned));
         }
     }
@@ -145,13 +156,25 @@ fn routes(routing: Routing) -> &'static str {
 }
 
 fn forms(forms: Forms) -> String {
-    let named = [(forms.exact, "exact"), (forms.prefix, "prefix"), (forms.regex, "regex")];
-    let names: Vec<&str> = named.into_iter().filter(|(can, _)| *can).map(|(_, name)| name).collect();
+    let named = [
+        (forms.exact, "exact"),
+        (forms.prefix, "prefix"),
+        (forms.regex, "regex"),
+    ];
+    let names: Vec<&str> = named
+        .into_iter()
+        .filter(|(can, _)| *can)
+        .map(|(_, name)| name)
+        .collect();
     list(&names)
 }
 
 fn list(words: &[&str]) -> String {
-    if words.is_empty() { "-".to_owned() } else { words.join(", ") }
+    if words.is_empty() {
+        "-".to_owned()
+    } else {
+        words.join(", ")
+    }
 }
 
 fn yes(can: bool) -> String {

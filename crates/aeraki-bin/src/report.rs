@@ -39,7 +39,10 @@ pub(crate) fn render(findings: &[Finding], codes: &[&Code], form: Form) -> Resul
         Form::Json => format!("{}\n", serde_json::to_string_pretty(&list(findings))?),
         Form::Yaml => aeraki_file::to_yaml_value(&list(findings)),
         Form::Github => github::render(findings),
-        Form::Sarif => format!("{}\n", serde_json::to_string_pretty(&sarif::log(findings, codes))?),
+        Form::Sarif => format!(
+            "{}\n",
+            serde_json::to_string_pretty(&sarif::log(findings, codes))?
+        ),
     })
 }
 
@@ -56,7 +59,10 @@ fn entry(finding: &Finding) -> Value {
     put("level", diagnostic.severity.name().into());
     put("origin", finding.origin().into());
     put("message", diagnostic.message.clone().into());
-    put("documentationUrl", codes::documentation(diagnostic.code).into());
+    put(
+        "documentationUrl",
+        codes::documentation(diagnostic.code).into(),
+    );
     if !diagnostic.field.is_empty() {
         put("field", diagnostic.field.clone().into());
     }

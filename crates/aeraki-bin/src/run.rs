@@ -1,14 +1,19 @@
 //! `aeraki run`: EnvoyFilters kept right while the config changes.
 
+mod keeper;
 mod log;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use aeraki_core::engine::Engine;
 use aeraki_core::registry::Registry;
+use aeraki_file::{Files, Reader, Roots, Sink};
 use anyhow::{Context as _, Result, ensure};
 use tracing::info;
 
+use self::keeper::Keeper;
 use crate::console::Console;
 use crate::version::VERSION;
 use crate::{linked, settings};
@@ -57,9 +62,32 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
         console.print(&settings::print(&settings))?;
         return Ok(ExitCode::SUCCESS);
     }
+    let Source::File = args.config_source;
+    let output = args
+        .output_dir
+        .as_deref()
+        .context("clap requires an output directory")?;
+    keep_apart(&args.config_dirs, output)?;
     log::start(&args.log, console)?;
     announce(&registry);
-    Ok(ExitCode::SUCCESS)
+    let roots = Roots::new(&args.config_dirs).except(output);
+    let files = Files::new(Reader::new(&registry), roots.clone());
+    let keeper = Keeper::new(files, Engine::new(settings, registry), Sink::new(output));
+    if args.once {
+        once(keeper)
+    } else {
+        watch::run(&roots, keeper)
+    }
+}
+
+/// Writes what is right now. What could not be read or written makes it a failure.
+fn once(mut keeper: Keeper) -> Result<ExitCode> {
+    keeper.start()?;
+    Ok(if keeper.is_all_well() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Says what this binary is, so that a log tells which protocols could have come to work.
@@ -69,19 +97,22 @@ fn announce(registry: &Registry) {
         .map(|registration| registration.describe())
         .map(|linked| format!("{} ({})", linked.name, linked.origin))
         .collect();
-    info!(version = VERSION, protocols = protocols.join(", "), "Starting");
+    info!(
+        version = VERSION,
+        protocols = protocols.join(", "),
+        "Starting"
+    );
 }
 
-/// Output that were read back as config would make changes of its own.
+/// Config inside the output directory would be passed over with the output, and could be written over by it.
 fn keep_apart(config: &[PathBuf], output: &Path) -> Result<()> {
     let output_is = real(output)?;
     for path in config {
-        let config_is = real(path)?;
         ensure!(
-            !output_is.starts_with(&config_is) && !config_is.starts_with(&output_is),
-            "the output directory {} and the config {} lie in one another; keep them apart",
-            output.display(),
-            path.display()
+            !real(path)?.starts_with(&output_is),
+            "the config {} lies in the output directory {}: choose another output directory",
+            path.display(),
+            output.display()
         );
     }
     Ok(())
@@ -89,12 +120,38 @@ fn keep_apart(config: &[PathBuf], output: &Path) -> Result<()> {
 
 /// The path without links, even if its end does not exist yet.
 fn real(path: &Path) -> Result<PathBuf> {
-    let whole = std::path::absolute(path)
-        .with_context(|| format!("{} is no path", path.display()))?;
-    let known = whole.ancestors().find_map(|part| Some((part, part.canonicalize().ok()?)));
-    let Some((part, known)) = known else { return Ok(whole) };
-    let rest = whole.strip_prefix(part).context("an ancestor is a prefix")?;
-    Ok(if rest.as_os_str().is_empty() { known } else { known.join(rest) })
+    let whole =
+        std::path::absolute(path).with_context(|| format!("{} is no path", path.display()))?;
+    let known = whole
+        .ancestors()
+        .find_map(|part| Some((part, part.canonicalize().ok()?)));
+    let Some((part, known)) = known else {
+        return Ok(whole);
+    };
+    let rest = whole
+        .strip_prefix(part)
+        .context("an ancestor is a prefix")?;
+    Ok(if rest.as_os_str().is_empty() {
+        known
+    } else {
+        known.join(rest)
+    })
 }
-use tokio as _;
-const _: fn(&[PathBuf], &Path) -> Result<()> = keep_apart;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_may_lie_in_the_config_but_config_not_in_the_output() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("config");
+        std::fs::create_dir(&config).unwrap();
+        let configs = [config.clone()];
+        assert!(keep_apart(&configs, &config.join("out/new")).is_ok());
+        assert!(keep_apart(&configs, &dir.path().join("out")).is_ok());
+        assert!(keep_apart(&configs, &config).is_err());
+        assert!(keep_apart(&configs, dir.path()).is_err());
+        assert!(keep_apart(&configs, &config.join("../config")).is_err());
+    }
+}

@@ -11,6 +11,7 @@ use aeraki_core::near_miss;
 use aeraki_core::registry::Registry;
 use aeraki_core::settings::{ProxyMetadata, RuleSource, Scope, Settings};
 use anyhow::{Context, Result, bail, ensure};
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use serde_json::Value;
 
 use crate::cli::usage;
@@ -24,7 +25,12 @@ const PRIORITIES: std::ops::RangeInclusive<i64> = -1_000_000..=1_000_000;
 #[group(skip)]
 pub(crate) struct Args {
     /// Read settings from this YAML or JSON file; environment and flags go over it
-    #[arg(long, value_name = "FILE", env = "AERAKI_SETTINGS")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_parser = OsStringValueParser::new().map(PathBuf::from),
+        env = "AERAKI_SETTINGS"
+    )]
     settings: Option<PathBuf>,
     /// Switch a protocol on that is off by default; may be repeated
     #[arg(
@@ -106,9 +112,10 @@ enum RuleSourceArg {
 impl Args {
     /// The settings that come of the file, the environment and the flags.
     pub(crate) fn resolve(&self, registry: &Registry) -> Result<Settings> {
+        // An empty environment variable says nothing.
         let mut settings = match &self.settings {
-            Some(path) => read(path, registry)?,
-            None => Settings::default(),
+            Some(path) if !path.as_os_str().is_empty() => read(path, registry)?,
+            _ => Settings::default(),
         };
         self.lay_over(&mut settings);
         self.switch_protocols(&mut settings, registry)?;
@@ -136,27 +143,44 @@ impl Args {
             };
         }
         settings.priority = self.priority.unwrap_or(settings.priority);
-        settings.localhost_listeners =
-            self.localhost_listeners.unwrap_or(settings.localhost_listeners);
+        settings.localhost_listeners = self
+            .localhost_listeners
+            .unwrap_or(settings.localhost_listeners);
     }
 
     /// A flag turns over what the file says about the same protocol.
     fn switch_protocols(&self, settings: &mut Settings, registry: &Registry) -> Result<()> {
         let known = |name: &String| known_protocol(name, registry).map_err(usage);
-        let enable = self.enable.iter().map(known).collect::<Result<BTreeSet<_>>>()?;
-        let disable = self.disable.iter().map(known).collect::<Result<BTreeSet<_>>>()?;
+        let enable = given(&self.enable)
+            .map(known)
+            .collect::<Result<BTreeSet<_>>>()?;
+        let disable = given(&self.disable)
+            .map(known)
+            .collect::<Result<BTreeSet<_>>>()?;
         if let Some(both) = enable.intersection(&disable).next() {
-            return Err(usage(format!("{both} is to be switched on and off at once")));
+            return Err(usage(format!(
+                "{both} is to be switched on and off at once"
+            )));
         }
-        settings.disable_protocols.retain(|name| !enable.contains(name));
-        settings.enable_protocols.retain(|name| !disable.contains(name));
+        settings
+            .disable_protocols
+            .retain(|name| !enable.contains(name));
+        settings
+            .enable_protocols
+            .retain(|name| !disable.contains(name));
         settings.enable_protocols.extend(enable);
         settings.disable_protocols.extend(disable);
         for (name, metadata) in &self.proxy_metadata {
-            settings.proxy_metadata.insert(known(name)?, metadata.clone());
+            settings
+                .proxy_metadata
+                .insert(known(name)?, metadata.clone());
         }
         Ok(())
     }
+}
+
+fn given(names: &[String]) -> impl Iterator<Item = &String> {
+    names.iter().filter(|name| !name.is_empty())
 }
 
 /// The settings as a settings file.
@@ -184,13 +208,18 @@ fn parse(text: &str, registry: &Registry) -> Result<Settings> {
     let named = |names: &BTreeSet<String>| names.iter().map(known).collect::<Result<BTreeSet<_>>>();
     settings.enable_protocols = named(&settings.enable_protocols).context("enableProtocols")?;
     settings.disable_protocols = named(&settings.disable_protocols).context("disableProtocols")?;
-    let both = settings.enable_protocols.intersection(&settings.disable_protocols).next();
+    let both = settings
+        .enable_protocols
+        .intersection(&settings.disable_protocols)
+        .next();
     if let Some(both) = both {
         bail!("{both} stands in enableProtocols and in disableProtocols");
     }
     let gates = std::mem::take(&mut settings.proxy_metadata);
     for (name, metadata) in gates {
-        settings.proxy_metadata.insert(known(&name).context("proxyMetadata")?, metadata);
+        settings
+            .proxy_metadata
+            .insert(known(&name).context("proxyMetadata")?, metadata);
     }
     check(&settings)?;
     Ok(settings)
@@ -198,17 +227,21 @@ fn parse(text: &str, registry: &Registry) -> Result<Settings> {
 
 /// Names every key that no setting has, with the one that may be meant.
 fn refuse_unknown_keys(value: &Value) -> Result<()> {
-    let Value::Object(given) = value else { bail!("it is no mapping of settings") };
+    let Value::Object(given) = value else {
+        bail!("it is no mapping of settings")
+    };
     let Value::Object(known) = serde_json::to_value(Settings::default())? else {
         bail!("settings are a mapping");
     };
     let unknown: Vec<String> = given
         .keys()
         .filter(|key| !known.contains_key(*key))
-        .map(|key| match near_miss::closest(key, known.keys().map(String::as_str)) {
-            Some(near) => format!("`{key}` (did you mean `{near}`?)"),
-            None => format!("`{key}`"),
-        })
+        .map(
+            |key| match near_miss::closest(key, known.keys().map(String::as_str)) {
+                Some(near) => format!("`{key}` (did you mean `{near}`?)"),
+                None => format!("`{key}`"),
+            },
+        )
         .collect();
     let settings: Vec<&str> = known.keys().map(String::as_str).collect();
     ensure!(
@@ -223,9 +256,15 @@ fn refuse_unknown_keys(value: &Value) -> Result<()> {
 /// What core takes for granted.
 fn check(settings: &Settings) -> Result<()> {
     let root = &settings.root_namespace;
-    ensure!(is_label(root), "the root namespace {root:?} is no name of a namespace");
+    ensure!(
+        is_label(root),
+        "the root namespace {root:?} is no name of a namespace"
+    );
     let domain = &settings.domain;
-    ensure!(domain.split('.').all(is_label), "the domain {domain:?} is no domain name");
+    ensure!(
+        domain.split('.').all(is_label),
+        "the domain {domain:?} is no domain name"
+    );
     let priority = settings.priority;
     ensure!(
         PRIORITIES.contains(&i64::from(priority)),
@@ -234,7 +273,10 @@ fn check(settings: &Settings) -> Result<()> {
         PRIORITIES.end()
     );
     for (name, metadata) in &settings.proxy_metadata {
-        ensure!(!metadata.key.is_empty(), "the proxy metadata of {name} has no key");
+        ensure!(
+            !metadata.key.is_empty(),
+            "the proxy metadata of {name} has no key"
+        );
     }
     Ok(())
 }
@@ -257,7 +299,10 @@ pub(crate) fn known_protocol(name: &str, registry: &Registry) -> Result<String, 
     let hint = near_miss::closest(name, tokens.iter().copied())
         .map(|near| format!(" (did you mean `{near}`?)"))
         .unwrap_or_default();
-    Err(format!("no protocol is called `{name}`{hint}; this binary has: {}", tokens.join(", ")))
+    Err(format!(
+        "no protocol is called `{name}`{hint}; this binary has: {}",
+        tokens.join(", ")
+    ))
 }
 
 fn proxy_metadata(text: &str) -> Result<(String, ProxyMetadata), String> {
@@ -268,7 +313,10 @@ fn proxy_metadata(text: &str) -> Result<(String, ProxyMetadata), String> {
     let Some((protocol, key, value)) = parts else {
         return Err("it has not the form PROTOCOL:KEY=VALUE".to_owned());
     };
-    let metadata = ProxyMetadata { key: key.to_owned(), value: value.to_owned() };
+    let metadata = ProxyMetadata {
+        key: key.to_owned(),
+        value: value.to_owned(),
+    };
     Ok((protocol.to_owned(), metadata))
 }
 

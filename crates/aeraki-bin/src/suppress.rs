@@ -27,7 +27,10 @@ pub(crate) struct Suppressions {
 impl Suppressions {
     /// Reads the values of `-S`. A code that does not exist is refused: it would suppress nothing.
     pub(crate) fn parse(values: &[String], registry: &Registry) -> Result<Self> {
-        let rules = values.iter().map(|value| rule(value, registry)).collect::<Result<_>>()?;
+        let rules = values
+            .iter()
+            .map(|value| rule(value, registry))
+            .collect::<Result<_>>()?;
         Ok(Self { rules })
     }
 
@@ -50,8 +53,15 @@ fn rule(value: &str, registry: &Registry) -> Result<Rule> {
         let sentence = format!("`{object}` has not the form `KIND NAME.NAMESPACE` (in -S {value})");
         return Err(usage(sentence));
     }
-    let code = if code.contains('*') { code } else { codes::find(registry, code)?.id };
-    Ok(Rule { code: code.to_owned(), object: object.to_owned() })
+    let code = if code.contains('*') {
+        code
+    } else {
+        codes::find(registry, code)?.id
+    };
+    Ok(Rule {
+        code: code.to_owned(),
+        object: object.to_owned(),
+    })
 }
 
 fn is_annotated(object: &Object, code: &str) -> bool {
@@ -61,12 +71,18 @@ fn is_annotated(object: &Object, code: &str) -> bool {
 
 /// Whether the text has the form of the pattern, in which `*` stands for any characters.
 fn matches(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(head) else { return false };
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(head) else {
+        return false;
+    };
     let mut parts: Vec<&str> = rest.split('*').collect();
     let tail = parts.pop().unwrap_or_default();
     for part in parts {
-        let Some(at) = text.find(part) else { return false };
+        let Some(at) = text.find(part) else {
+            return false;
+        };
         text = &text[at + part.len()..];
     }
     text.ends_with(tail)
@@ -106,7 +122,10 @@ mod tests {
             annotations,
             ..ObjectMeta::default()
         };
-        Object::from(Cr::<ServiceEntry> { metadata, ..Cr::default() })
+        Object::from(Cr::<ServiceEntry> {
+            metadata,
+            ..Cr::default()
+        })
     }
 
     #[rstest]
@@ -129,7 +148,10 @@ mod tests {
         let suppressions = Suppressions::parse(&flags, &Registry::default()).unwrap();
         let object = service(annotation);
         let diagnostic = Diagnostic::new(&catalogue::UNKNOWN_PROTOCOL, &object.key, "x");
-        let finding = Finding { diagnostic, place: None };
+        let finding = Finding {
+            diagnostic,
+            place: None,
+        };
         assert_eq!(suppressions.hides(&finding, Some(&object)), hidden);
     }
 

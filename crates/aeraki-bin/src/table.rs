@@ -8,12 +8,14 @@ pub(crate) struct Table {
 impl Table {
     /// A table with only its head.
     pub(crate) fn new<const N: usize>(head: [&str; N]) -> Self {
-        Self { rows: vec![head.map(str::to_owned).to_vec()] }
+        Self {
+            rows: vec![head.map(str::to_owned).to_vec()],
+        }
     }
 
     /// Adds a row of as many cells as the head has.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.to_vec());
+        self.rows.push(Vec::from(cells));
     }
 
     /// Whether there is nothing under the head.
@@ -55,7 +57,10 @@ impl Table {
         let columns = self.rows.first().map_or(0, Vec::len);
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+            cells
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or_default()
         };
         (0..columns).map(width).collect()
     }
@@ -70,7 +75,10 @@ mod tests {
         let mut table = Table::new(["NAME", "PORT"]);
         table.row(["é".to_owned(), "20880".to_owned()]);
         table.row(["demo-service".to_owned(), "1".to_owned()]);
-        assert_eq!(table.plain(), "NAME           PORT\né              20880\ndemo-service   1\n");
+        assert_eq!(
+            table.plain(),
+            "NAME           PORT\né              20880\ndemo-service   1\n"
+        );
     }
 
     #[test]

@@ -30,9 +30,15 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
     let linked: Vec<_> = registry.iter().map(|r| r.describe()).collect();
     let text = match args.output {
         Format::Text => {
-            let names: Vec<String> =
-                linked.iter().map(|d| format!("{} ({})", d.name, d.maturity.name())).collect();
-            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            let names: Vec<String> = linked
+                .iter()
+                .map(|d| format!("{} ({})", d.name, d.maturity.name()))
+                .collect();
+            let names = if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            };
             format!("aeraki {VERSION}\nprotocols: {names}\n")
         }
         Format::Json => {

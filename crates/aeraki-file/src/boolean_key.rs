@@ -26,7 +26,8 @@ fn search(value: &Value, path: &mut Vec<Step>, found: &mut Vec<String>) {
         Value::Object(members) => {
             for (key, member) in members {
                 let is_word = as_boolean(key).is_some();
-                if !is_word && !(member.is_object() || member.is_array()) {
+                let has_members = member.is_object() || member.is_array();
+                if !(is_word || has_members) {
                     continue;
                 }
                 path.push(Step::Key(key.clone()));

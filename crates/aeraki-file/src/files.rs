@@ -37,8 +37,14 @@ pub struct Roots {
 impl Roots {
     /// Files and directories. `-` is passed over here: whoever reads it gives it with [`Files::give`].
     pub fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
-        let paths = paths.into_iter().map(Into::into).filter(|path| path != Path::new(STDIN));
-        Self { paths: paths.collect(), except: Vec::new() }
+        let paths = paths
+            .into_iter()
+            .map(Into::into)
+            .filter(|path| path != Path::new(STDIN));
+        Self {
+            paths: paths.collect(),
+            except: Vec::new(),
+        }
     }
 
     /// Passes over a directory, such as the one that the output goes to.
@@ -56,7 +62,9 @@ impl Roots {
 
     /// Whether a path is one of the files and directories themselves.
     pub(crate) fn is_root(&self, path: &Path) -> bool {
-        self.paths.iter().any(|root| root == path || absolute(root).is_some_and(|root| root == path))
+        self.paths
+            .iter()
+            .any(|root| root == path || absolute(root).is_some_and(|root| root == path))
     }
 
     /// Whether a path lies where nobody looks.
@@ -91,7 +99,11 @@ pub(crate) struct Stamp {
 impl Stamp {
     pub(crate) fn of(metadata: &Metadata) -> Self {
         let (modified, length) = (metadata.modified().ok(), metadata.len());
-        Self { modified, length, identity: identity(metadata) }
+        Self {
+            modified,
+            length,
+            identity: identity(metadata),
+        }
     }
 }
 
@@ -164,11 +176,14 @@ impl Scan {
     /// Of a file that is named twice, as by itself and by its directory, the first name counts.
     fn drop_second_names(&mut self) {
         let mut seen = BTreeSet::new();
-        self.files.retain(|path, _| fs::canonicalize(path).map_or(true, |real| seen.insert(real)));
+        self.files
+            .retain(|path, _| fs::canonicalize(path).map_or(true, |real| seen.insert(real)));
     }
 
     fn may_hold(&self, path: &Path) -> bool {
-        self.unlisted.keys().any(|unlisted| path.starts_with(unlisted))
+        self.unlisted
+            .keys()
+            .any(|unlisted| path.starts_with(unlisted))
     }
 }
 
@@ -178,7 +193,8 @@ fn is_hidden(path: &Path) -> bool {
 }
 
 fn has_config_ending(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+    path.extension()
+        .is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
 }
 
 fn absolute(path: &Path) -> Option<PathBuf> {
@@ -238,14 +254,15 @@ impl Files {
 
     /// Directories and files that are meant and cannot be looked at, and why.
     pub fn unlisted(&self) -> impl Iterator<Item = (&Path, &str)> {
-        self.unlisted.iter().map(|(path, reason)| (path.as_path(), reason.as_str()))
+        self.unlisted
+            .iter()
+            .map(|(path, reason)| (path.as_path(), reason.as_str()))
     }
 
     /// Proof that all of the config has been read, if that is so.
     #[must_use]
     pub fn complete_view(&self) -> Option<CompleteView> {
-        let is_complete =
-            self.has_looked && self.unlisted.is_empty() && self.source.is_complete();
+        let is_complete = self.has_looked && self.unlisted.is_empty() && self.source.is_complete();
         is_complete.then(CompleteView::assert)
     }
 
@@ -272,7 +289,13 @@ impl Files {
             Err(error) if error.kind() == ErrorKind::NotFound => Update::default(),
             Err(error) => {
                 // Another look may have more luck with the very same file.
-                self.stamps.insert(path.to_owned(), Stamp { modified: None, ..stamp });
+                self.stamps.insert(
+                    path.to_owned(),
+                    Stamp {
+                        modified: None,
+                        ..stamp
+                    },
+                );
                 self.source.unreadable(path, &error.to_string())
             }
         }

@@ -40,12 +40,18 @@ const OWN: [Readable; 5] = [
     Readable {
         kind: Kind::SERVICE,
         versions: &["v1"],
-        body: Body::Kubernetes(&kubernetes::SERVICE, decode::<aeraki_api::kubernetes::Service>),
+        body: Body::Kubernetes(
+            &kubernetes::SERVICE,
+            decode::<aeraki_api::kubernetes::Service>,
+        ),
     },
     Readable {
         kind: Kind::ENDPOINT_SLICE,
         versions: &["v1"],
-        body: Body::Kubernetes(&kubernetes::ENDPOINT_SLICE, decode::<aeraki_api::kubernetes::EndpointSlice>),
+        body: Body::Kubernetes(
+            &kubernetes::ENDPOINT_SLICE,
+            decode::<aeraki_api::kubernetes::EndpointSlice>,
+        ),
     },
 ];
 
@@ -55,7 +61,11 @@ where
     Cr<S>: Into<Object>,
 {
     let body = Body::Istio(schema::of::<S>, decode::<Cr<S>>);
-    Readable { kind, versions: S::VERSIONS, body }
+    Readable {
+        kind,
+        versions: S::VERSIONS,
+        body,
+    }
 }
 
 fn decode<T: DeserializeOwned + Into<Object>>(value: Value) -> Result<Object, serde_json::Error> {
@@ -63,8 +73,14 @@ fn decode<T: DeserializeOwned + Into<Object>>(value: Value) -> Result<Object, se
 }
 
 /// Kinds of `networking.istio.io` that are not read, so that none of them is taken for a misspelt one.
-pub(crate) const OTHER_ISTIO: [&str; 6] =
-    ["EnvoyFilter", "Gateway", "ProxyConfig", "Sidecar", "WorkloadEntry", "WorkloadGroup"];
+pub(crate) const OTHER_ISTIO: [&str; 6] = [
+    "EnvoyFilter",
+    "Gateway",
+    "ProxyConfig",
+    "Sidecar",
+    "WorkloadEntry",
+    "WorkloadGroup",
+];
 
 /// Every kind that is read.
 pub(crate) fn readable(registry: &Registry) -> impl Iterator<Item = Readable> + '_ {
@@ -128,7 +144,10 @@ impl Readable {
 
 /// A field of the spec that stands beside it.
 fn explain_misplaced(spec: &Message, findings: &mut [Finding]) {
-    for finding in findings.iter_mut().filter(|finding| finding.fault == Fault::Unknown) {
+    for finding in findings
+        .iter_mut()
+        .filter(|finding| finding.fault == Fault::Unknown)
+    {
         if spec.field(&finding.field).is_some() {
             finding.help = Some(format!("did you mean `spec.{}`?", finding.field));
         }
@@ -144,16 +163,27 @@ fn finding(problem: InputProblem) -> Finding {
         InputProblem::UnknownField(field) => {
             let name = field.rsplit('.').next().unwrap_or(&field);
             let message = format!("unknown field `{name}`: it has no effect");
-            Finding { fault: Fault::Unknown, message, help: None, field }
+            Finding {
+                fault: Fault::Unknown,
+                message,
+                help: None,
+                field,
+            }
         }
-        InputProblem::Invalid(message) => {
-            Finding { fault: Fault::Mismatch, message, help: None, field: String::new() }
-        }
+        InputProblem::Invalid(message) => Finding {
+            fault: Fault::Mismatch,
+            message,
+            help: None,
+            field: String::new(),
+        },
     }
 }
 
 fn decode_extra(kind: Kind, value: Value) -> Result<Object, serde_json::Error> {
-    let meta = value.get("metadata").cloned().unwrap_or_else(|| Value::Object(Default::default()));
+    let meta = value
+        .get("metadata")
+        .cloned()
+        .unwrap_or_else(|| Value::Object(Default::default()));
     let meta: ObjectMeta = serde_json::from_value(meta)?;
     Ok(Object::extra(kind, meta, value))
 }

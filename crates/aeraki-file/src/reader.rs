@@ -37,7 +37,7 @@ pub struct ReadFile {
     pub objects: Vec<Located>,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
-    /// How many objects of other kinds there are, by kind.
+    /// How many objects of other kinds there are, by kind; what has no kind at all counts under the empty one.
     pub passed_over: BTreeMap<String, usize>,
     /// Whether some object or document could not be read, so that what is not there may still be meant.
     pub broken: bool,
@@ -79,7 +79,12 @@ impl Problem {
     }
 
     pub(crate) fn of_file(origin: &str, diagnostic: Diagnostic) -> Self {
-        Self { diagnostic, document: 0, span: None, file: File::new(origin, "") }
+        Self {
+            diagnostic,
+            document: 0,
+            span: None,
+            file: File::new(origin, ""),
+        }
     }
 
     pub(crate) fn about(located: &Located, diagnostic: Diagnostic) -> Self {
@@ -101,18 +106,29 @@ struct Place {
 
 impl Place {
     fn path(&self, field: &str) -> Vec<Step> {
-        self.root.iter().cloned().chain(field::split(field)).collect()
+        self.root
+            .iter()
+            .cloned()
+            .chain(field::split(field))
+            .collect()
     }
 
     fn item(&self, index: usize) -> Self {
         let mut root = self.root.clone();
         root.extend([Step::Key("items".to_owned()), Step::Index(index)]);
-        Self { document: Arc::clone(&self.document), root }
+        Self {
+            document: Arc::clone(&self.document),
+            root,
+        }
     }
 
     fn span(&self, field: &str) -> Option<Span> {
         // An object as a whole is best known by its name.
-        let field = if field.is_empty() { "metadata.name" } else { field };
+        let field = if field.is_empty() {
+            "metadata.name"
+        } else {
+            field
+        };
         let range = self.document.tree().value(&self.path(field))?;
         Some(self.document.span(range))
     }
@@ -125,9 +141,13 @@ impl Place {
     }
 
     fn span_of(&self, diagnostic: &Diagnostic) -> Option<Span> {
-        let is_about_the_key =
-            [catalogue::UNKNOWN_FIELD.id, catalogue::YAML_BOOLEAN_KEY.id].contains(&diagnostic.code);
-        if is_about_the_key { self.key_span(&diagnostic.field) } else { self.span(&diagnostic.field) }
+        let is_about_the_key = [catalogue::UNKNOWN_FIELD.id, catalogue::YAML_BOOLEAN_KEY.id]
+            .contains(&diagnostic.code);
+        if is_about_the_key {
+            self.key_span(&diagnostic.field)
+        } else {
+            self.span(&diagnostic.field)
+        }
     }
 }
 
@@ -170,7 +190,9 @@ impl Reader {
     /// A reader of Istio's kinds, Services, and what the registered protocols declare.
     #[must_use]
     pub fn new(registry: &Registry) -> Self {
-        Self { registry: registry.clone() }
+        Self {
+            registry: registry.clone(),
+        }
     }
 
     /// Reads a file of YAML or JSON documents. `origin` is its name, for problems that belong to no object.
@@ -180,9 +202,19 @@ impl Reader {
         let file = File::new(origin, text);
         for (number, document) in file.documents().into_iter().enumerate() {
             let key = document_key(origin, number);
-            let place = Place { document: Arc::new(document), root: Vec::new() };
+            let place = Place {
+                document: Arc::new(document),
+                root: Vec::new(),
+            };
             let (registry, read) = (&self.registry, &mut read);
-            Reading { registry, number, key, file: &file, read }.document(&place);
+            Reading {
+                registry,
+                number,
+                key,
+                file: &file,
+                read,
+            }
+            .document(&place);
         }
         read
     }
@@ -212,7 +244,11 @@ fn not_text(origin: &str, bytes: &[u8], error: &std::str::Utf8Error) -> ReadFile
     let diagnostic = Diagnostic::new(&catalogue::UNREADABLE, &document_key(origin, 0), message)
         .help("save the file as UTF-8");
     let problem = Problem::of_file(origin, diagnostic);
-    ReadFile { problems: vec![problem], broken: true, ..ReadFile::default() }
+    ReadFile {
+        problems: vec![problem],
+        broken: true,
+        ..ReadFile::default()
+    }
 }
 
 /// One document on its way into a [`ReadFile`].
@@ -249,7 +285,7 @@ impl Reading<'_> {
             Value::Null => {}
             Value::Object(_) => match Header::of(&value) {
                 Some(header) if header.is_list() => self.list(place, &header, value),
-                Some(header) => self.object(place, header, value),
+                Some(header) => self.object(place, &header, value),
                 None if looks_like_an_object(&value) => {
                     let message = "the object names no kind";
                     self.refuse(place, &catalogue::REFUSED_OBJECT, message, "kind", None);
@@ -258,38 +294,50 @@ impl Reading<'_> {
             },
             Value::Array(_) => self.pass_over(NO_KIND),
             Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                let message = "expected an object with apiVersion, kind and metadata, found one bare word";
+                let message =
+                    "expected an object with apiVersion, kind and metadata, found one bare word";
                 self.refuse(place, &catalogue::UNREADABLE, message, "", None);
             }
         }
     }
 
     fn list(&mut self, place: &Place, header: &Header, mut value: Value) {
-        let Some(Value::Array(items)) = value.get_mut("items").map(Value::take) else { return };
+        let Some(Value::Array(items)) = value.get_mut("items").map(Value::take) else {
+            return;
+        };
         for (index, mut item) in items.into_iter().enumerate() {
             header.complete(&mut item);
             self.value(&place.item(index), item);
         }
     }
 
-    fn object(&mut self, place: &Place, header: Header, value: Value) {
+    fn object(&mut self, place: &Place, header: &Header, value: Value) {
         if (header.group.as_str(), header.kind.as_str()) == DUBBO_AUTHORIZATION {
             self.dubbo_authorization(place, &value);
             return self.pass_over(&header.kind);
         }
         let mut kinds = kind::readable(self.registry);
-        let found =
-            kinds.find(|found| found.kind.group() == header.group && found.kind.name() == header.kind);
+        let found = kinds
+            .find(|found| found.kind.group() == header.group && found.kind.name() == header.kind);
         match found {
             Some(found) if found.versions.contains(&header.version.as_str()) => {
                 self.readable(place, found, value);
             }
             Some(found) => {
-                let message = format!("`{}` is not read in version `{}`", header.kind, header.version);
+                let message = format!(
+                    "`{}` is not read in version `{}`",
+                    header.kind, header.version
+                );
                 let help = format!("use one of {}", found.versions.join(", "));
-                self.refuse(place, &catalogue::UNREADABLE, &message, "apiVersion", Some(help));
+                self.refuse(
+                    place,
+                    &catalogue::UNREADABLE,
+                    &message,
+                    "apiVersion",
+                    Some(help),
+                );
             }
-            None => match self.misspelt(&header) {
+            None => match self.misspelt(header) {
                 Some((message, field, help)) => {
                     self.refuse(place, &catalogue::UNREADABLE, &message, field, Some(help));
                 }
@@ -306,20 +354,32 @@ impl Reading<'_> {
             }
         };
         for field in boolean_key::fields(&value) {
-            if place.document.tree().key(&place.path(&field)).is_some_and(|key| key.bare) {
+            if place
+                .document
+                .tree()
+                .key(&place.path(&field))
+                .is_some_and(|key| key.bare)
+            {
                 self.report(place, boolean_key::diagnostic(&key, &field));
             }
         }
         strip_nulls(&mut value);
         let decoded = readable.decode(value);
-        let explained = decoded.findings.iter().any(|finding| finding.fault == Fault::Mismatch);
+        let explained = decoded
+            .findings
+            .iter()
+            .any(|finding| finding.fault == Fault::Mismatch);
         for finding in decoded.findings {
             self.report(place, diagnostic(&key, finding));
         }
         match decoded.object {
             Ok(object) => {
                 let (object, place) = (Arc::new(object), place.clone());
-                self.read.objects.push(Located { object, document: self.number, place });
+                self.read.objects.push(Located {
+                    object,
+                    document: self.number,
+                    place,
+                });
             }
             Err(reason) => {
                 self.read.broken = true;
@@ -332,25 +392,38 @@ impl Reading<'_> {
 
     /// A kind that is one of ours but for a slip of the finger, in its name or in its group.
     fn misspelt(&self, header: &Header) -> Option<(String, &'static str, String)> {
-        let kinds: Vec<Kind> = kind::readable(self.registry).map(|found| found.kind).collect();
-        let same_group = kinds.iter().filter(|kind| kind.group() == header.group && !kind.group().is_empty());
+        let kinds: Vec<Kind> = kind::readable(self.registry)
+            .map(|found| found.kind)
+            .collect();
+        let same_group = kinds
+            .iter()
+            .filter(|kind| kind.group() == header.group && !kind.group().is_empty());
         if !kind::OTHER_ISTIO.contains(&header.kind.as_str())
             && let Some(meant) = closest(&header.kind, same_group.map(|kind| kind.name()))
         {
             let message = format!("`{}` has no kind `{}`", header.group, header.kind);
             return Some((message, "kind", format!("did you mean `{meant}`?")));
         }
-        let same_name = kinds.iter().filter(|kind| kind.name() == header.kind && !kind.group().is_empty());
+        let same_name = kinds
+            .iter()
+            .filter(|kind| kind.name() == header.kind && !kind.group().is_empty());
         let meant = closest(&header.group, same_name.map(|kind| kind.group()))?;
         let message = format!("`{}` has no group `{}`", header.kind, header.group);
-        Some((message, "apiVersion", format!("did you mean `{meant}/{}`?", header.version)))
+        Some((
+            message,
+            "apiVersion",
+            format!("did you mean `{meant}/{}`?", header.version),
+        ))
     }
 
     fn dubbo_authorization(&mut self, place: &Place, value: &Value) {
         let kind = Kind::new(DUBBO_AUTHORIZATION.0, DUBBO_AUTHORIZATION.1);
         let key = name_of(kind, value).unwrap_or_else(|_| self.key.clone());
         let message = "the policy is not enforced: it has no form that a known Envoy would take";
-        self.report(place, Diagnostic::new(&catalogue::DUBBO_AUTHORIZATION, &key, message));
+        self.report(
+            place,
+            Diagnostic::new(&catalogue::DUBBO_AUTHORIZATION, &key, message),
+        );
     }
 
     fn pass_over(&mut self, kind: &str) {
@@ -379,12 +452,17 @@ impl Reading<'_> {
 
     fn push(&mut self, diagnostic: Diagnostic, span: Option<Span>) {
         let file = Arc::clone(self.file);
-        self.read.problems.push(Problem { diagnostic, document: self.number, span, file });
+        self.read.problems.push(Problem {
+            diagnostic,
+            document: self.number,
+            span,
+            file,
+        });
     }
 }
 
 /// What documents and items without a kind are counted under.
-const NO_KIND: &str = "(no kind)";
+const NO_KIND: &str = "";
 
 /// The kind of Go Aeraki that cannot be served, by group and name.
 const DUBBO_AUTHORIZATION: (&str, &str) = ("dubbo.aeraki.io", "DubboAuthorizationPolicy");
@@ -395,7 +473,11 @@ impl Header {
         let kind = text("kind")?.to_owned();
         let api_version = text("apiVersion").unwrap_or_default();
         let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-        Some(Self { group: group.to_owned(), version: version.to_owned(), kind })
+        Some(Self {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind,
+        })
     }
 
     fn is_list(&self) -> bool {
@@ -404,7 +486,9 @@ impl Header {
 
     /// Items of a typed list, as the API server sends it, leave out what the list says for all of them.
     fn complete(&self, item: &mut Value) {
-        let Some(item) = item.as_object_mut() else { return };
+        let Some(item) = item.as_object_mut() else {
+            return;
+        };
         let kind = self.kind.trim_end_matches("List");
         if kind.is_empty() || item.contains_key("kind") {
             return;
@@ -412,7 +496,8 @@ impl Header {
         let slash = if self.group.is_empty() { "" } else { "/" };
         let api_version = format!("{}{slash}{}", self.group, self.version);
         item.insert("kind".to_owned(), Value::from(kind));
-        item.entry("apiVersion").or_insert_with(|| Value::from(api_version));
+        item.entry("apiVersion")
+            .or_insert_with(|| Value::from(api_version));
     }
 }
 
@@ -429,14 +514,23 @@ fn name_of(kind: Kind, value: &Value) -> Result<ObjectKey, (&'static str, String
     let name = text("name").unwrap_or_default();
     let namespace = text("namespace").filter(|namespace| !namespace.is_empty());
     let namespace = namespace.unwrap_or(DEFAULT_NAMESPACE);
-    if metadata.and_then(|metadata| metadata.get("name")).is_some_and(|name| !name.is_string()) {
-        return Err(("metadata.name", "the name is no string: put it in quotes".to_owned()));
+    if metadata
+        .and_then(|metadata| metadata.get("name"))
+        .is_some_and(|name| !name.is_string())
+    {
+        return Err((
+            "metadata.name",
+            "the name is no string: put it in quotes".to_owned(),
+        ));
     }
     if name.is_empty() {
         return Err(("metadata.name", format!("the {kind} has no name")));
     }
     if !is_rfc1123_subdomain(name) {
-        return Err(("metadata.name", format!("the API server takes no object of the name {name:?}")));
+        return Err((
+            "metadata.name",
+            format!("the API server takes no object of the name {name:?}"),
+        ));
     }
     if !is_rfc1123_subdomain(namespace) || namespace.contains('.') || namespace.len() > 63 {
         let message = format!("the API server takes no namespace of the name {namespace:?}");

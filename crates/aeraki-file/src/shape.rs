@@ -33,8 +33,15 @@ pub(crate) enum Fault {
 
 /// Everything in `value` that is not as `message` has it. `root` is the way to it from the object's root.
 pub(crate) fn check(message: &'static Message, value: &Value, root: &'static str) -> Vec<Finding> {
-    let path = if root.is_empty() { Vec::new() } else { vec![Way::Key(root)] };
-    let mut checker = Checker { path, findings: Vec::new() };
+    let path = if root.is_empty() {
+        Vec::new()
+    } else {
+        vec![Way::Key(root)]
+    };
+    let mut checker = Checker {
+        path,
+        findings: Vec::new(),
+    };
     checker.shape(Shape::Message(message), value);
     checker.findings
 }
@@ -73,7 +80,9 @@ impl<'a> Checker<'a> {
         let mut seen: Vec<(&'static Field, &str)> = Vec::new();
         for (name, value) in members {
             self.inside(Way::Key(name), |checker| {
-                let Some(field) = message.field(name) else { return checker.unknown(message, name) };
+                let Some(field) = message.field(name) else {
+                    return checker.unknown(message, name);
+                };
                 if let Some((_, other)) = seen.iter().find(|(other, _)| excludes(other, field)) {
                     checker.clash(name, other);
                 }
@@ -95,17 +104,32 @@ impl<'a> Checker<'a> {
     fn unknown(&mut self, message: &'static Message, name: &str) {
         let meant = closest(name, message.fields.iter().map(|field| field.name));
         let help = meant.map(|meant| format!("did you mean `{meant}`?"));
-        self.find(Fault::Unknown, format!("unknown field `{name}`: it has no effect"), help);
+        self.find(
+            Fault::Unknown,
+            format!("unknown field `{name}`: it has no effect"),
+            help,
+        );
     }
 
     fn snake_case(&mut self, field: &Field, name: &str) {
-        let message = format!("the Kubernetes API does not know `{name}` and drops it; it is read as `{}`", field.name);
-        self.find(Fault::Unknown, message, Some(format!("write `{}`", field.name)));
+        let message = format!(
+            "the Kubernetes API does not know `{name}` and drops it; it is read as `{}`",
+            field.name
+        );
+        self.find(
+            Fault::Unknown,
+            message,
+            Some(format!("write `{}`", field.name)),
+        );
     }
 
     fn clash(&mut self, name: &str, other: &str) {
         let message = format!("`{other}` and `{name}` exclude each other");
-        self.find(Fault::Mismatch, message, Some("remove one of them".to_owned()));
+        self.find(
+            Fault::Mismatch,
+            message,
+            Some("remove one of them".to_owned()),
+        );
     }
 
     fn mismatch(&mut self, shape: Shape, value: &Value) {
@@ -119,7 +143,12 @@ impl<'a> Checker<'a> {
             Way::Index(index) => Step::Index(*index),
         };
         let steps: Vec<Step> = self.path.iter().map(step).collect();
-        self.findings.push(Finding { field: field::join(&steps), fault, message, help });
+        self.findings.push(Finding {
+            field: field::join(&steps),
+            fault,
+            message,
+            help,
+        });
     }
 }
 
@@ -136,21 +165,31 @@ fn holds(shape: Shape, value: &Value) -> bool {
         | (Shape::Text | Shape::NumberOrText, Value::String(_))
         | (Shape::Flag, Value::Bool(_))
         | (Shape::Number { .. }, Value::Number(_)) => true,
-        (Shape::NumberOrText, Value::Number(number)) => {
-            number.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
-        }
+        (Shape::NumberOrText, Value::Number(number)) => number
+            .as_i64()
+            .is_some_and(|number| i32::try_from(number).is_ok()),
         (Shape::Integer { least, most, .. }, Value::Number(number)) => {
-            let number = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
+            let number = number
+                .as_i64()
+                .map(i128::from)
+                .or(number.as_u64().map(i128::from));
             number.is_some_and(|number| (i128::from(least)..=i128::from(most)).contains(&number))
         }
-        (Shape::Integer { least, most, quoted: true }, Value::String(text)) => text
+        (
+            Shape::Integer {
+                least,
+                most,
+                quoted: true,
+            },
+            Value::String(text),
+        ) => text
             .parse::<i128>()
             .is_ok_and(|number| (i128::from(least)..=i128::from(most)).contains(&number)),
         (Shape::Number { quoted: true }, Value::String(text)) => text.parse::<f64>().is_ok(),
         (Shape::Word(words), Value::String(text)) => words.iter().any(|(word, _)| word == text),
-        (Shape::Word(words), Value::Number(number)) => {
-            words.iter().any(|(_, value)| number.as_i64() == Some(i64::from(*value)))
-        }
+        (Shape::Word(words), Value::Number(number)) => words
+            .iter()
+            .any(|(_, value)| number.as_i64() == Some(i64::from(*value))),
         (Shape::Duration, Value::String(text)) => text.parse::<Duration>().is_ok(),
         (Shape::Timestamp, Value::String(text)) => text.parse::<Timestamp>().is_ok(),
         _ => false,
@@ -161,7 +200,9 @@ fn expected(shape: Shape) -> String {
     match shape {
         Shape::Text => "a string".to_owned(),
         Shape::Flag => "true or false".to_owned(),
-        Shape::Integer { least, most, .. } if least >= 0 => format!("a whole number from {least} to {most}"),
+        Shape::Integer { least, most, .. } if least >= 0 => {
+            format!("a whole number from {least} to {most}")
+        }
         Shape::Integer { .. } => "a whole number".to_owned(),
         Shape::Number { .. } => "a number".to_owned(),
         Shape::NumberOrText => "a whole number or a string".to_owned(),

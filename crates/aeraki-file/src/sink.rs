@@ -97,7 +97,10 @@ impl Sink {
     pub fn observe(&mut self) -> Result<&Observed, SinkError> {
         let mut seen = BTreeMap::new();
         let mut without_ours = BTreeSet::new();
-        for namespace in list(&self.directory)?.into_iter().filter(|path| path.is_dir()) {
+        for namespace in list(&self.directory)?
+            .into_iter()
+            .filter(|path| path.is_dir())
+        {
             let mut has_ours = false;
             for path in list(&namespace)? {
                 if is_leftover(&path) && self.foreign.is_none() {
@@ -110,7 +113,10 @@ impl Sink {
                 without_ours.insert(namespace);
             }
         }
-        let gone = self.files.iter().filter(|(path, _)| !seen.contains_key(*path));
+        let gone = self
+            .files
+            .iter()
+            .filter(|(path, _)| !seen.contains_key(*path));
         for (_, file) in gone {
             self.observed.remove(&file.key);
         }
@@ -146,19 +152,31 @@ impl Sink {
     /// When the name or namespace is none that an object on a cluster could have.
     pub fn path(&self, key: &FilterKey) -> Result<PathBuf, SinkError> {
         let is_legal = is_rfc1123_subdomain(&key.namespace) && is_rfc1123_subdomain(&key.name);
-        is_legal.then(|| self.place(key)).ok_or(SinkError::IllegalName)
+        is_legal
+            .then(|| self.place(key))
+            .ok_or(SinkError::IllegalName)
     }
 
     fn place(&self, key: &FilterKey) -> PathBuf {
-        self.directory.join(&*key.namespace).join(file_name(&key.name))
+        self.directory
+            .join(&*key.namespace)
+            .join(file_name(&key.name))
     }
 
     /// Takes a file in, and says whether it is ours.
     fn look(&mut self, path: &Path, seen: &mut BTreeMap<PathBuf, Seen>) -> Result<bool, SinkError> {
-        let Some(stamp) = stamp(path)? else { return Ok(false) };
+        let Some(stamp) = stamp(path)? else {
+            return Ok(false);
+        };
         if let Some(file) = self.files.get(path).filter(|file| file.stamp == stamp) {
             let is_ours = self.observed.get(&file.key).is_some_and(is_ours);
-            seen.insert(path.to_owned(), Seen { stamp, key: file.key.clone() });
+            seen.insert(
+                path.to_owned(),
+                Seen {
+                    stamp,
+                    key: file.key.clone(),
+                },
+            );
             return Ok(is_ours);
         }
         if let Some(before) = self.files.get(path) {
@@ -179,9 +197,14 @@ impl Sink {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(io_error(path, "read", source)),
         };
-        let Some(object) = envoy_filter(&bytes) else { return Ok(None) };
+        let Some(object) = envoy_filter(&bytes) else {
+            return Ok(None);
+        };
         let (namespace, name) = (&object.metadata.namespace, &object.metadata.name);
-        let key = FilterKey { namespace: namespace.as_str().into(), name: name.as_str().into() };
+        let key = FilterKey {
+            namespace: namespace.as_str().into(),
+            name: name.as_str().into(),
+        };
         let is_own = is_ours(&object) && self.place(&key) == path;
         Ok(is_own.then_some((key, object)))
     }
@@ -193,7 +216,9 @@ impl Sink {
         if fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
             return self.record(path, filter);
         }
-        let namespace = path.parent().expect("a place lies in a namespace's directory");
+        let namespace = path
+            .parent()
+            .expect("a place lies in a namespace's directory");
         fs::create_dir_all(namespace).map_err(|e| io_error(namespace, "written", e))?;
         let new = namespace.join(format!(".{}{LEFTOVER}", std::process::id()));
         let outcome = fs::write(&new, text).and_then(|()| fs::rename(&new, &path));
@@ -208,8 +233,15 @@ impl Sink {
 
     fn record(&mut self, path: PathBuf, filter: &Filter) -> Result<(), SinkError> {
         if let Some(stamp) = stamp(&path)? {
-            self.files.insert(path, Seen { stamp, key: filter.key.clone() });
-            self.observed.insert(filter.key.clone(), filter.object.clone());
+            self.files.insert(
+                path,
+                Seen {
+                    stamp,
+                    key: filter.key.clone(),
+                },
+            );
+            self.observed
+                .insert(filter.key.clone(), filter.object.clone());
         }
         Ok(())
     }
@@ -221,8 +253,13 @@ impl Sink {
         *count += 1;
         self.files.remove(&path);
         self.observed.remove(key);
-        let namespace = path.parent().expect("a place lies in a namespace's directory");
-        let is_foreign = self.foreign.as_ref().is_some_and(|foreign| foreign.contains(namespace));
+        let namespace = path
+            .parent()
+            .expect("a place lies in a namespace's directory");
+        let is_foreign = self
+            .foreign
+            .as_ref()
+            .is_some_and(|foreign| foreign.contains(namespace));
         if !is_foreign {
             // Fails, as it should, where something is left in it.
             let _kept = fs::remove_dir(namespace);
@@ -232,13 +269,21 @@ impl Sink {
 
     /// What is to be written over or removed may have been swapped for something else since the last look.
     fn refuse_foreign(&self, path: &Path) -> Result<(), SinkError> {
-        let Some(stamp) = stamp(path)? else { return Ok(()) };
+        let Some(stamp) = stamp(path)? else {
+            return Ok(());
+        };
         let seen = self.files.get(path).filter(|seen| seen.stamp == stamp);
         let is_ours = match seen.and_then(|seen| self.observed.get(&seen.key)) {
             Some(object) => is_ours(object),
             None => self.own_object(path)?.is_some(),
         };
-        if is_ours { Ok(()) } else { Err(SinkError::Foreign { path: path.to_owned() }) }
+        if is_ours {
+            Ok(())
+        } else {
+            Err(SinkError::Foreign {
+                path: path.to_owned(),
+            })
+        }
     }
 }
 
@@ -264,7 +309,8 @@ fn file_name(name: &str) -> String {
 }
 
 fn key_of_path(path: &Path) -> FilterKey {
-    let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().as_ref().into();
+    let text =
+        |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().as_ref().into();
     FilterKey {
         namespace: text(path.parent().and_then(Path::file_name)),
         name: text(path.file_stem()),
@@ -274,7 +320,9 @@ fn key_of_path(path: &Path) -> FilterKey {
 fn envoy_filter(bytes: &[u8]) -> Option<Cr<EnvoyFilter>> {
     let file = yaml::File::new("", std::str::from_utf8(bytes).ok()?);
     let documents = file.documents();
-    let [document] = documents.as_slice() else { return None };
+    let [document] = documents.as_slice() else {
+        return None;
+    };
     let object: Cr<EnvoyFilter> = serde_json::from_value(yaml::parse(document).ok()?).ok()?;
     let kind = Kind::ENVOY_FILTER;
     let group = object.api_version.split('/').next();
@@ -304,13 +352,15 @@ fn stamp(path: &Path) -> Result<Option<Stamp>, SinkError> {
 
 fn remove(path: &Path) -> Result<(), SinkError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(io_error(path, "removed", error))
-        }
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error(path, "removed", error)),
         _ => Ok(()),
     }
 }
 
 fn io_error(path: &Path, what: &'static str, source: io::Error) -> SinkError {
-    SinkError::Io { path: path.to_owned(), what, source }
+    SinkError::Io {
+        path: path.to_owned(),
+        what,
+        source,
+    }
 }

@@ -62,7 +62,11 @@ impl Source {
     /// A source without files.
     #[must_use]
     pub fn new(reader: Reader) -> Self {
-        Self { reader, files: BTreeMap::new(), claims: BTreeMap::new() }
+        Self {
+            reader,
+            files: BTreeMap::new(),
+            claims: BTreeMap::new(),
+        }
     }
 
     /// Takes in what a file holds now; `None` if it is gone.
@@ -83,7 +87,14 @@ impl Source {
         let diagnostic =
             Diagnostic::new(&catalogue::UNREADABLE, &document_key(&origin, 0), message);
         let problems = vec![Problem::of_file(&origin, diagnostic)];
-        self.replace(path, ReadFile { problems, broken: true, ..ReadFile::default() })
+        self.replace(
+            path,
+            ReadFile {
+                problems,
+                broken: true,
+                ..ReadFile::default()
+            },
+        )
     }
 
     /// Whether every file has been read whole at least once, so that what is not there is not meant.
@@ -95,7 +106,11 @@ impl Source {
     /// Everything that is wrong with the files as they are, by file.
     pub fn problems(&self) -> impl Iterator<Item = Problem> + '_ {
         let duplicates = self.claims.values().flat_map(duplicates);
-        self.files.values().flat_map(|file| &file.problems).cloned().chain(duplicates)
+        self.files
+            .values()
+            .flat_map(|file| &file.problems)
+            .cloned()
+            .chain(duplicates)
     }
 
     /// Where an object stands.
@@ -106,7 +121,9 @@ impl Source {
 
     /// The objects, by kind and name.
     pub fn objects(&self) -> impl Iterator<Item = &Located> {
-        self.claims.values().filter_map(|claims| claims.values().next())
+        self.claims
+            .values()
+            .filter_map(|claims| claims.values().next())
     }
 
     /// The files.
@@ -114,7 +131,7 @@ impl Source {
         self.files.keys().map(PathBuf::as_path)
     }
 
-    /// How many objects of other kinds there are, by kind.
+    /// How many objects of other kinds there are, by kind; what has no kind at all counts under the empty one.
     #[must_use]
     pub fn passed_over(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
@@ -126,30 +143,63 @@ impl Source {
 
     fn replace(&mut self, path: &Path, read: ReadFile) -> Update {
         let old = self.files.remove(path).unwrap_or_default();
-        let before = self.served(old.claimed.values().chain(read.objects.iter().map(|l| &l.object.key)));
+        let before = self.served(
+            old.claimed
+                .values()
+                .chain(read.objects.iter().map(|l| &l.object.key)),
+        );
         let mut file = File {
             has_been_whole: old.has_been_whole || !read.broken,
             passed_over: read.passed_over,
             ..File::default()
         };
-        let kept = if read.broken { missing(&old, &read.objects) } else { BTreeMap::new() };
-        for (place, key) in old.claimed.iter().filter(|(place, _)| !kept.contains_key(place)) {
+        let kept = if read.broken {
+            missing(&old, &read.objects)
+        } else {
+            BTreeMap::new()
+        };
+        for (place, key) in old
+            .claimed
+            .iter()
+            .filter(|(place, _)| !kept.contains_key(place))
+        {
             self.give_up(key, &(path.to_owned(), *place));
         }
         // What is kept makes room for what stands at its place by now.
-        let kept: Vec<Located> = kept.iter().filter_map(|(place, key)| self.give_up(key, &(path.to_owned(), *place))).collect();
-        let kept_keys: Vec<ObjectKey> = kept.iter().map(|located| located.object.key.clone()).collect();
+        let kept: Vec<Located> = kept
+            .iter()
+            .filter_map(|(place, key)| self.give_up(key, &(path.to_owned(), *place)))
+            .collect();
+        let kept_keys: Vec<ObjectKey> = kept
+            .iter()
+            .map(|located| located.object.key.clone())
+            .collect();
         for (place, located) in read.objects.into_iter().chain(kept).enumerate() {
             let key = located.object.key.clone();
-            self.claims.entry(key.clone()).or_default().insert((path.to_owned(), place), located);
+            self.claims
+                .entry(key.clone())
+                .or_default()
+                .insert((path.to_owned(), place), located);
             file.claimed.insert(place, key);
         }
-        file.problems = read.problems.into_iter().map(|p| with_outcome(p, &kept_keys)).collect();
+        file.problems = read
+            .problems
+            .into_iter()
+            .map(|p| with_outcome(p, &kept_keys))
+            .collect();
         let mut problems = file.problems.clone();
         let own: BTreeSet<&ObjectKey> = file.claimed.values().collect();
-        problems.extend(own.into_iter().filter_map(|key| self.claims.get(key)).flat_map(duplicates));
+        problems.extend(
+            own.into_iter()
+                .filter_map(|key| self.claims.get(key))
+                .flat_map(duplicates),
+        );
         self.files.insert(path.to_owned(), file);
-        Update { events: self.events_since(before), problems, kept: kept_keys }
+        Update {
+            events: self.events_since(before),
+            problems,
+            kept: kept_keys,
+        }
     }
 
     fn remove(&mut self, path: &Path) -> Update {
@@ -158,7 +208,10 @@ impl Source {
         for (place, key) in &old.claimed {
             self.give_up(key, &(path.to_owned(), *place));
         }
-        Update { events: self.events_since(before), ..Update::default() }
+        Update {
+            events: self.events_since(before),
+            ..Update::default()
+        }
     }
 
     fn give_up(&mut self, key: &ObjectKey, claim: &Claim) -> Option<Located> {
@@ -175,7 +228,13 @@ impl Source {
         &self,
         keys: impl Iterator<Item = &'a ObjectKey>,
     ) -> BTreeMap<ObjectKey, Option<Arc<Object>>> {
-        keys.map(|key| (key.clone(), self.located(key).map(|l| Arc::clone(&l.object)))).collect()
+        keys.map(|key| {
+            (
+                key.clone(),
+                self.located(key).map(|l| Arc::clone(&l.object)),
+            )
+        })
+        .collect()
     }
 
     fn events_since(&self, before: BTreeMap<ObjectKey, Option<Arc<Object>>>) -> Vec<ConfigEvent> {
@@ -205,7 +264,9 @@ fn with_outcome(mut problem: Problem, kept: &[ObjectKey]) -> Problem {
         return problem;
     }
     if kept.contains(&diagnostic.object) {
-        diagnostic.message.push_str("; the object stays as it was last read");
+        diagnostic
+            .message
+            .push_str("; the object stays as it was last read");
     } else if diagnostic.object.kind == crate::reader::DOCUMENT {
         let these = match kept {
             [one] => format!("{one} stays as it was"),
@@ -220,13 +281,23 @@ fn with_outcome(mut problem: Problem, kept: &[ObjectKey]) -> Problem {
 /// A warning for every claim but the first.
 fn duplicates(claims: &BTreeMap<Claim, Located>) -> Vec<Problem> {
     let mut claims = claims.values();
-    let Some(first) = claims.next() else { return Vec::new() };
-    let place = first.span("").map_or_else(String::new, |span| format!(":{}", span.line));
-    let message = format!("the object is defined before, in {}{place}, and that counts", first.origin());
+    let Some(first) = claims.next() else {
+        return Vec::new();
+    };
+    let place = first
+        .span("")
+        .map_or_else(String::new, |span| format!(":{}", span.line));
+    let message = format!(
+        "the object is defined before, in {}{place}, and that counts",
+        first.origin()
+    );
     claims
         .map(|other| {
             let key = &other.object.key;
-            Problem::about(other, Diagnostic::new(&catalogue::DUPLICATE_OBJECT, key, message.clone()))
+            Problem::about(
+                other,
+                Diagnostic::new(&catalogue::DUPLICATE_OBJECT, key, message.clone()),
+            )
         })
         .collect()
 }

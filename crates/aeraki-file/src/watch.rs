@@ -70,7 +70,11 @@ impl Watch {
             Err(error) => (None, Some(error)),
         };
         let thread = thread::spawn(move || run(&received, pace, notices, look));
-        Self { signals, thread: Some(thread), trouble }
+        Self {
+            signals,
+            thread: Some(thread),
+            trouble,
+        }
     }
 
     /// Why there are no notices from the operating system, if so: changes are then found at the interval only.
@@ -137,7 +141,11 @@ impl Notices {
                 let _dropped = signals.send(signal);
             }
         })?;
-        let watched = roots.paths().iter().map(|root| what_to_watch(root)).collect();
+        let watched = roots
+            .paths()
+            .iter()
+            .map(|root| what_to_watch(root))
+            .collect();
         let mut notices = Self { watcher, watched };
         notices.renew()?;
         Ok(notices)
@@ -149,7 +157,9 @@ impl Notices {
             // It may well be gone.
             let _was_watched = self.watcher.unwatch(path);
         }
-        self.watched.iter().try_for_each(|(path, mode)| self.watcher.watch(path, *mode))
+        self.watched
+            .iter()
+            .try_for_each(|(path, mode)| self.watcher.watch(path, *mode))
     }
 }
 
@@ -158,12 +168,19 @@ fn what_to_watch(root: &Path) -> (PathBuf, RecursiveMode) {
     if root.is_dir() {
         return (root.to_owned(), RecursiveMode::Recursive);
     }
-    let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty());
-    (parent.unwrap_or(Path::new(".")).to_owned(), RecursiveMode::NonRecursive)
+    let parent = root
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    (
+        parent.unwrap_or(Path::new(".")).to_owned(),
+        RecursiveMode::NonRecursive,
+    )
 }
 
 fn signal(roots: &Roots, notice: notify::Result<Event>) -> Option<Signal> {
-    let Ok(event) = notice else { return Some(Signal::Lost) };
+    let Ok(event) = notice else {
+        return Some(Signal::Lost);
+    };
     match event.kind {
         // To read a file is no change, or every look would be followed by another.
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => {}
@@ -173,7 +190,10 @@ fn signal(roots: &Roots, notice: notify::Result<Event>) -> Option<Signal> {
     if event.need_rescan() || event.paths.iter().any(|path| roots.is_root(path)) {
         return Some(Signal::Lost);
     }
-    let paths: Vec<PathBuf> =
-        event.paths.into_iter().filter(|path| !roots.is_excepted(path)).collect();
+    let paths: Vec<PathBuf> = event
+        .paths
+        .into_iter()
+        .filter(|path| !roots.is_excepted(path))
+        .collect();
     (!paths.is_empty()).then_some(Signal::Touched(paths))
 }

@@ -20,9 +20,16 @@ struct Plain;
 
 impl Generator for Plain {
     fn generate(&self, ctx: &ServiceContext<'_>) -> Result<Vec<FilterDraft>, GenerateError> {
-        let config = DubboProxy { stat_prefix: ctx.outbound_cluster(), ..DubboProxy::default() };
+        let config = DubboProxy {
+            stat_prefix: ctx.outbound_cluster(),
+            ..DubboProxy::default()
+        };
         let name = "envoy.filters.network.plain";
-        Ok(vec![network_filter::replace(Direction::Outbound, name, &config)?])
+        Ok(vec![network_filter::replace(
+            Direction::Outbound,
+            name,
+            &config,
+        )?])
     }
 }
 
@@ -91,17 +98,31 @@ fn the_output_follows_the_files_and_a_broken_file_changes_nothing() {
     let mut controller = Controller::start(root);
     assert_eq!(controller.turn().len(), 1);
     assert_eq!(outputs(root), [A]);
-    assert!(controller.turn().is_empty(), "nothing to do is nothing done");
+    assert!(
+        controller.turn().is_empty(),
+        "nothing to do is nothing done"
+    );
 
     fs::write(conf.join("a.yaml"), "kind: [\n").unwrap();
     assert!(controller.turn().is_empty());
     assert_eq!(outputs(root), [A], "a broken file keeps its output");
     assert_eq!(controller.files.source().problems().count(), 1);
 
-    fs::write(conf.join("b.yaml"), entry("b").replace("10.0.0.1", "10.0.0.2")).unwrap();
-    fs::write(conf.join("a.yaml"), entry("a").replace("10.0.0.1", "10.0.0.3")).unwrap();
+    fs::write(
+        conf.join("b.yaml"),
+        entry("b").replace("10.0.0.1", "10.0.0.2"),
+    )
+    .unwrap();
+    fs::write(
+        conf.join("a.yaml"),
+        entry("a").replace("10.0.0.1", "10.0.0.3"),
+    )
+    .unwrap();
     controller.turn();
-    assert_eq!(outputs(root), [A.replace("0.1", "0.3"), B.replace("0.1", "0.2")]);
+    assert_eq!(
+        outputs(root),
+        [A.replace("0.1", "0.3"), B.replace("0.1", "0.2")]
+    );
 
     fs::remove_file(conf.join("a.yaml")).unwrap();
     fs::remove_file(conf.join("b.yaml")).unwrap();

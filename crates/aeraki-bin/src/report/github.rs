@@ -5,7 +5,10 @@ use aeraki_core::diagnostic::Severity;
 use crate::finding::Finding;
 
 pub(super) fn render(findings: &[Finding]) -> String {
-    findings.iter().map(|finding| command(finding) + "\n").collect()
+    findings
+        .iter()
+        .map(|finding| command(finding) + "\n")
+        .collect()
 }
 
 fn command(finding: &Finding) -> String {
@@ -34,7 +37,9 @@ fn command(finding: &Finding) -> String {
 
 /// Line ends and percent signs have a meaning in a command.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
 /// In a property, what parts properties has one too.

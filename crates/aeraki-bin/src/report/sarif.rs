@@ -8,7 +8,10 @@ use crate::version::VERSION;
 
 pub(super) fn log(findings: &[Finding], codes: &[&Code]) -> Value {
     let rules: Vec<Value> = codes.iter().map(|code| rule(code)).collect();
-    let results: Vec<Value> = findings.iter().map(|finding| result(finding, codes)).collect();
+    let results: Vec<Value> = findings
+        .iter()
+        .map(|finding| result(finding, codes))
+        .collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",

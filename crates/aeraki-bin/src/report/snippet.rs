@@ -11,7 +11,11 @@ use crate::finding::{Finding, Place};
 const LONGEST_LINE: usize = 2_000;
 
 pub(super) fn render(findings: &[Finding], color: bool) -> String {
-    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
     let renderer = renderer.decor_style(DecorStyle::Unicode).term_width(120);
     let mut text = String::new();
     for finding in findings {
@@ -28,7 +32,9 @@ fn group(finding: &Finding) -> Group<'_> {
         Severity::Warning => Level::WARNING,
         Severity::Info => Level::INFO,
     };
-    let title = level.primary_title(without_controls(&diagnostic.message)).id(diagnostic.code);
+    let title = level
+        .primary_title(without_controls(&diagnostic.message))
+        .id(diagnostic.code);
     let mut group = Group::with_title(title);
     if let Some(place) = &finding.place {
         group = match excerpt(place) {
@@ -40,7 +46,11 @@ fn group(finding: &Finding) -> Group<'_> {
         "" => finding.origin(),
         field => format!("{} {field}", finding.origin()),
     };
-    group = group.element(Level::NOTE.with_name("in").message(without_controls(&about)));
+    group = group.element(
+        Level::NOTE
+            .with_name("in")
+            .message(without_controls(&about)),
+    );
     match &diagnostic.help {
         Some(help) => group.element(Level::HELP.message(without_controls(help))),
         None => group,
@@ -69,14 +79,22 @@ fn excerpt(place: &Place) -> Option<Excerpt> {
     let (span, text) = (place.span?, &place.text);
     let head = text.get(..span.start)?;
     let line = head.rfind('\n').map_or(0, |at| at + 1);
-    let before = head[..line].trim_end_matches('\n').rfind('\n').map_or(0, |at| at + 1);
-    let end = text[span.start..].find('\n').map_or(text.len(), |at| span.start + at);
+    let before = head[..line]
+        .trim_end_matches('\n')
+        .rfind('\n')
+        .map_or(0, |at| at + 1);
+    let end = text[span.start..]
+        .find('\n')
+        .map_or(text.len(), |at| span.start + at);
     let is_long = end - line > LONGEST_LINE;
     if is_long || end == line {
         return None;
     }
-    let (from, first_line) =
-        if line - before > LONGEST_LINE { (line, span.line) } else { (before, span.line.max(2) - 1) };
+    let (from, first_line) = if line - before > LONGEST_LINE {
+        (line, span.line)
+    } else {
+        (before, span.line.max(2) - 1)
+    };
     let first_line = if from == line { span.line } else { first_line };
     let marked = (span.start - from)..(span.end.clamp(span.start, end) - from);
     Some(Excerpt {

@@ -30,14 +30,21 @@ fn finding_in(text: &str, needle: &str) -> Finding {
         diagnostic: Diagnostic::new(&catalogue::UNKNOWN_PROTOCOL, &object, message)
             .at("spec.ports[0].name")
             .help("did you mean `tcp-dubbo-demo`? 100%"),
-        place: Some(Place { file: "a b,c.yaml".into(), text: text.into(), span: Some(span) }),
+        place: Some(Place {
+            file: "a b,c.yaml".into(),
+            text: text.into(),
+            span: Some(span),
+        }),
     }
 }
 
 fn nowhere() -> Finding {
     let object = ObjectKey::new(Kind::SERVICE, "shop", "de\u{1b}[31mmo");
     let diagnostic = Diagnostic::new(&catalogue::NOT_OURS, &object, "it is \u{1b}[31mred");
-    Finding { diagnostic: diagnostic.severity(Severity::Info), place: None }
+    Finding {
+        diagnostic: diagnostic.severity(Severity::Info),
+        place: None,
+    }
 }
 
 fn rendered(findings: &[Finding], form: Form) -> String {
@@ -47,7 +54,10 @@ fn rendered(findings: &[Finding], form: Form) -> String {
 
 #[test]
 fn a_finding_shows_the_line_that_it_is_about() {
-    let text = rendered(&[finding("tcp-dubo-demo"), nowhere()], Form::Log { color: false });
+    let text = rendered(
+        &[finding("tcp-dubo-demo"), nowhere()],
+        Form::Log { color: false },
+    );
     insta::assert_snapshot!(text);
 }
 
@@ -74,11 +84,19 @@ fn every_place_can_be_shown(#[case] text: &str, #[case] needle: &str) {
 fn a_place_beyond_the_text_or_in_a_huge_line_is_still_named() {
     let mut beyond = finding("targtPort");
     let place = beyond.place.as_mut().unwrap();
-    place.span = Some(Span { start: 5_000, end: 6_000, line: 70, column: 3 });
+    place.span = Some(Span {
+        start: 5_000,
+        end: 6_000,
+        line: 70,
+        column: 3,
+    });
     assert!(rendered(&[beyond], Form::Log { color: false }).contains("a b,c.yaml:70:3"));
     let huge = format!("{{\"a\": {}\"x\"}}", " ".repeat(1_000_000));
     let shown = rendered(&[finding_in(&huge, "\"x\"")], Form::Log { color: false });
-    assert!(shown.len() < 1_000 && shown.contains("a b,c.yaml:1:1000007"), "{shown}");
+    assert!(
+        shown.len() < 1_000 && shown.contains("a b,c.yaml:1:1000007"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -105,7 +123,11 @@ fn github_commands_are_one_line_each_and_escaped() {
          `tcp-dubo-demo` names no protocol that Aeraki knows (ServiceEntry shop/demo)%0Ahelp: did \
          you mean `tcp-dubbo-demo`? 100%25"
     );
-    assert!(lines[1].starts_with("::notice title=AER0100::"), "{}", lines[1]);
+    assert!(
+        lines[1].starts_with("::notice title=AER0100::"),
+        "{}",
+        lines[1]
+    );
     assert_eq!(lines.len(), 2);
 }
 
@@ -120,7 +142,8 @@ fn sarif_names_rule_place_and_object() {
     assert_eq!(run["tool"]["driver"]["rules"][index]["id"], "AER0101");
     let physical = &result["locations"][0]["physicalLocation"];
     assert_eq!(physical["artifactLocation"]["uri"], "a%20b%2Cc.yaml");
-    let region = serde_json::json!({"startLine": 3, "startColumn": 11, "endLine": 3, "endColumn": 24});
+    let region =
+        serde_json::json!({"startLine": 3, "startColumn": 11, "endLine": 3, "endColumn": 24});
     assert_eq!(physical["region"], region);
     let second = &run["results"][1];
     assert_eq!(second["level"], "note");

@@ -15,7 +15,12 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT", env = "AERAKI_LOG_FORMAT")]
     log_format: Format,
     /// The lowest level that is logged, or a filter such as `info,aeraki_file=debug`; RUST_LOG goes before it
-    #[arg(long, default_value = "info", value_name = "LEVEL", env = "AERAKI_LOG_LEVEL")]
+    #[arg(
+        long,
+        default_value = "info",
+        value_name = "LEVEL",
+        env = "AERAKI_LOG_LEVEL"
+    )]
     log_level: String,
 }
 
@@ -29,7 +34,9 @@ enum Format {
 
 /// Starts the log. Once per process.
 pub(super) fn start(args: &Args, console: Console) -> Result<()> {
-    let filter = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+    let filter = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|filter| !filter.is_empty());
     let filter = filter.as_deref().unwrap_or(&args.log_level);
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| usage(format!("`{filter}` is no log filter: {error}")))?;

@@ -40,6 +40,12 @@ fn nothing_said_is_the_default() {
 }
 
 #[test]
+fn empty_values_as_an_empty_environment_has_them_say_nothing() {
+    let line = ["--enable-protocol=", "--disable-protocol=", "--settings="];
+    assert_eq!(resolve(&line).unwrap(), Settings::default());
+}
+
+#[test]
 fn each_flag_reaches_its_setting() {
     let line = [
         "--enable-protocol=Kafka",
@@ -53,7 +59,10 @@ fn each_flag_reaches_its_setting() {
         "--proxy-metadata=kafka:HAS=yes=1",
     ];
     let settings = resolve(&line).unwrap();
-    let metadata = ProxyMetadata { key: "HAS".to_owned(), value: "yes=1".to_owned() };
+    let metadata = ProxyMetadata {
+        key: "HAS".to_owned(),
+        value: "yes=1".to_owned(),
+    };
     let wanted = Settings {
         root_namespace: Arc::from("mesh"),
         domain: Arc::from("corp.example"),
@@ -72,16 +81,25 @@ fn each_flag_reaches_its_setting() {
 fn flags_go_over_the_file_and_the_rest_of_the_file_stays() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("settings.yaml");
-    std::fs::write(&path, "disableProtocols: [dubbo]\nrootNamespace: mesh\npriority: 3\n").unwrap();
+    std::fs::write(
+        &path,
+        "disableProtocols: [dubbo]\nrootNamespace: mesh\npriority: 3\n",
+    )
+    .unwrap();
     let file = format!("--settings={}", path.display());
-    let settings = resolve(&[&file, "--enable-protocol=dubbo", "--envoyfilter-priority=4"]).unwrap();
+    let settings =
+        resolve(&[&file, "--enable-protocol=dubbo", "--envoyfilter-priority=4"]).unwrap();
     assert!(settings.disable_protocols.is_empty());
     assert_eq!((&*settings.root_namespace, settings.priority), ("mesh", 4));
 }
 
 #[test]
 fn what_is_printed_reads_back_the_same() {
-    let line = ["--enable-protocol=kafka", "--proxy-metadata=kafka:HAS=true", "--domain=y.no"];
+    let line = [
+        "--enable-protocol=kafka",
+        "--proxy-metadata=kafka:HAS=true",
+        "--domain=y.no",
+    ];
     let settings = resolve(&line).unwrap();
     let printed = print(&settings);
     assert_eq!(parse(&printed, &registry()).unwrap(), settings, "{printed}");
@@ -94,7 +112,10 @@ fn what_is_printed_reads_back_the_same() {
 #[case::wrong_type("priority: high", "a value is not of its type")]
 #[case::unknown_value("scope: everywhere", "a value is not of its type")]
 #[case::misspelt_protocol("enableProtocols: [kafak]", "did you mean `kafka`?")]
-#[case::unknown_gate("proxyMetadata: {mongo: {key: K, value: v}}", "no protocol is called `mongo`")]
+#[case::unknown_gate(
+    "proxyMetadata: {mongo: {key: K, value: v}}",
+    "no protocol is called `mongo`"
+)]
 #[case::no_mapping("[1]", "it is no mapping")]
 #[case::bad_namespace("rootNamespace: Istio System", "is no name of a namespace")]
 #[case::far_priority("priority: -2147483648", "is not between")]

@@ -28,7 +28,10 @@ impl Directory {
 }
 
 fn files(roots: Roots) -> Files {
-    Files::new(Reader::new(&Registry::of([]).expect("nothing clashes")), roots)
+    Files::new(
+        Reader::new(&Registry::of([]).expect("nothing clashes")),
+        roots,
+    )
 }
 
 fn service(name: &str) -> String {
@@ -51,8 +54,20 @@ fn shown(update: &Update) -> Vec<String> {
 #[test]
 fn a_directory_is_read_with_all_that_is_below_it_and_no_more() {
     let directory = Directory::new();
-    for name in ["z.yaml", "a.yml", "b/c/d.json", "b/.hidden/e.yaml", ".f.yaml", "target/g.yaml", "h.txt"] {
-        let object = Path::new(name).file_stem().expect("a name").to_string_lossy().replace('.', "");
+    for name in [
+        "z.yaml",
+        "a.yml",
+        "b/c/d.json",
+        "b/.hidden/e.yaml",
+        ".f.yaml",
+        "target/g.yaml",
+        "h.txt",
+    ] {
+        let object = Path::new(name)
+            .file_stem()
+            .expect("a name")
+            .to_string_lossy()
+            .replace('.', "");
         directory.write(name, &service(&object));
     }
     let mut files = directory.files();
@@ -81,7 +96,10 @@ fn a_file_that_is_said_to_be_touched_is_read_though_it_looks_the_same() {
     directory.write("a.yaml", &service("a"));
     let mut files = directory.files();
     look(&mut files);
-    let file = fs::File::options().write(true).open(directory.path("a.yaml")).expect("there");
+    let file = fs::File::options()
+        .write(true)
+        .open(directory.path("a.yaml"))
+        .expect("there");
     let time = file.metadata().expect("there").modified().expect("a time");
     directory.write("a.yaml", &service("b"));
     file.set_modified(time).expect("set back");
@@ -136,7 +154,11 @@ fn a_named_file_may_have_any_ending_and_is_read_once() {
     directory.write("a.conf", &service("a"));
     directory.write("b.yaml", &service("b"));
     let same = directory.0.path().join("./b.yaml");
-    let mut files = files(Roots::new([directory.path("a.conf"), same, directory.0.path().to_owned()]));
+    let mut files = files(Roots::new([
+        directory.path("a.conf"),
+        same,
+        directory.0.path().to_owned(),
+    ]));
     let update = files.refresh(&BTreeSet::new());
     assert_eq!(shown(&update), ["+a", "+b"]);
     assert!(update.problems.is_empty(), "{:?}", update.problems);
@@ -163,7 +185,10 @@ fn standard_input_is_given_and_stays() {
 fn what_cannot_be_read_is_told_and_the_view_is_not_complete() {
     let directory = Directory::new();
     directory.write("a.yaml", "");
-    let file = fs::File::options().write(true).open(directory.path("a.yaml")).expect("there");
+    let file = fs::File::options()
+        .write(true)
+        .open(directory.path("a.yaml"))
+        .expect("there");
     file.set_len(MAX_BYTES + 1).expect("a sparse file");
     let mut files = directory.files();
     let update = files.refresh(&BTreeSet::new());

@@ -12,7 +12,9 @@ pub(super) fn envelope(value: &Value) -> Vec<Finding> {
 
 /// What is wrong with the metadata of an object whose other fields somebody else knows.
 pub(super) fn metadata(value: &Value) -> Vec<Finding> {
-    let Some(metadata) = value.get("metadata") else { return Vec::new() };
+    let Some(metadata) = value.get("metadata") else {
+        return Vec::new();
+    };
     shape::check(&OBJECT_META, metadata, "metadata")
 }
 
@@ -21,11 +23,23 @@ const fn field(name: &'static str, shape: Shape) -> Field {
 }
 
 const fn message(name: &'static str, fields: &'static [Field]) -> Message {
-    Message { name, full_name: name, fields }
+    Message {
+        name,
+        full_name: name,
+        fields,
+    }
 }
 
-const PORT: Shape = Shape::Integer { least: 0, most: 65_535, quoted: false };
-const COUNT: Shape = Shape::Integer { least: i64::MIN, most: i64::MAX.unsigned_abs(), quoted: false };
+const PORT: Shape = Shape::Integer {
+    least: 0,
+    most: 65_535,
+    quoted: false,
+};
+const COUNT: Shape = Shape::Integer {
+    least: i64::MIN,
+    most: i64::MAX.unsigned_abs(),
+    quoted: false,
+};
 
 static OBJECT_META: Message = message(
     "ObjectMeta",
@@ -136,7 +150,11 @@ static ENDPOINT: Message = message(
 
 static CONDITIONS: Message = message(
     "EndpointConditions",
-    &[field("ready", Shape::Flag), field("serving", Shape::Flag), field("terminating", Shape::Flag)],
+    &[
+        field("ready", Shape::Flag),
+        field("serving", Shape::Flag),
+        field("terminating", Shape::Flag),
+    ],
 );
 
 static OBJECT_REFERENCE: Message = message(

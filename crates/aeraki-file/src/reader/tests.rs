@@ -16,15 +16,16 @@ impl Generator for Silent {
     }
 }
 
-static CACHE: Registration = Registration::new(Protocol::Custom("cache"), &Silent).inputs(&[Input {
-    kind: Kind::new("cache.example", "CacheService"),
-    versions: &["v1alpha1"],
-    hosts: |_| Vec::new(),
-    check: |value| match value["spec"]["size"].is_number() {
-        true => vec![InputProblem::UnknownField("spec.colour".to_owned())],
-        false => vec![InputProblem::Invalid("spec.size is no number".to_owned())],
-    },
-}]);
+static CACHE: Registration =
+    Registration::new(Protocol::Custom("cache"), &Silent).inputs(&[Input {
+        kind: Kind::new("cache.example", "CacheService"),
+        versions: &["v1alpha1"],
+        hosts: |_| Vec::new(),
+        check: |value| match value["spec"]["size"].is_number() {
+            true => vec![InputProblem::UnknownField("spec.colour".to_owned())],
+            false => vec![InputProblem::Invalid("spec.size is no number".to_owned())],
+        },
+    }]);
 
 fn read(text: &str) -> ReadFile {
     let registry = Registry::of([&CACHE]).expect("one protocol");
@@ -32,15 +33,28 @@ fn read(text: &str) -> ReadFile {
 }
 
 fn names(read: &ReadFile) -> Vec<String> {
-    read.objects.iter().map(|located| located.object.key.to_string()).collect()
+    read.objects
+        .iter()
+        .map(|located| located.object.key.to_string())
+        .collect()
 }
 
 /// `<code> <field> [<text it points at>] <message> (<help>)`
 fn told(text: &str) -> Vec<String> {
     let shown = |problem: &Problem| {
-        let Diagnostic { code, field, message, help, .. } = &problem.diagnostic;
-        let span = problem.span.map_or("nowhere", |span| &text[span.start..span.end]);
-        let help = help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
+        let Diagnostic {
+            code,
+            field,
+            message,
+            help,
+            ..
+        } = &problem.diagnostic;
+        let span = problem
+            .span
+            .map_or("nowhere", |span| &text[span.start..span.end]);
+        let help = help
+            .as_ref()
+            .map_or_else(String::new, |help| format!(" ({help})"));
         format!("{code} {field} [{span}] {message}{help}")
     };
     read(text).problems.iter().map(shown).collect()
@@ -70,7 +84,11 @@ fn entry_with(spec: &str) -> String {
 fn an_entry_reads_without_a_problem() {
     let read = read(ENTRY);
     assert_eq!(names(&read), ["ServiceEntry shop/orders"]);
-    assert!(read.problems.is_empty() && !read.broken, "{:?}", read.problems);
+    assert!(
+        read.problems.is_empty() && !read.broken,
+        "{:?}",
+        read.problems
+    );
 }
 
 #[rstest]
@@ -80,8 +98,15 @@ fn an_entry_reads_without_a_problem() {
 #[case::core("v1", "Service")]
 #[case::slices("discovery.k8s.io/v1", "EndpointSlice")]
 fn every_kind_and_version_is_read(#[case] version: &str, #[case] kind: &str) {
-    let read = read(&format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}\n"));
-    assert_eq!(names(&read), [format!("{kind} default/a")], "{:?}", read.problems);
+    let read = read(&format!(
+        "apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}\n"
+    ));
+    assert_eq!(
+        names(&read),
+        [format!("{kind} default/a")],
+        "{:?}",
+        read.problems
+    );
 }
 
 #[test]
@@ -94,9 +119,13 @@ fn other_kinds_are_passed_over_with_a_count() {
                 replicas: 3\n---\n[1, 2]\n";
     let read = read(text);
     assert!(read.objects.is_empty() && read.problems.is_empty() && !read.broken);
-    let counts: Vec<_> = read.passed_over.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
+    let counts: Vec<_> = read
+        .passed_over
+        .iter()
+        .map(|(kind, n)| (kind.as_str(), *n))
+        .collect();
     let expected = [
-        ("(no kind)", 2),
+        ("", 2),
         ("Deployment", 1),
         ("EnvoyFilter", 1),
         ("Gateway", 1),
@@ -108,15 +137,24 @@ fn other_kinds_are_passed_over_with_a_count() {
 
 #[test]
 fn a_broken_document_leaves_its_neighbours_alone() {
-    let text = format!("{ENTRY}---\nkind: [\n---\n{}", ENTRY.replace("orders", "bills"));
+    let text = format!(
+        "{ENTRY}---\nkind: [\n---\n{}",
+        ENTRY.replace("orders", "bills")
+    );
     let read = read(&text);
-    assert_eq!(names(&read), ["ServiceEntry shop/orders", "ServiceEntry shop/bills"]);
+    assert_eq!(
+        names(&read),
+        ["ServiceEntry shop/orders", "ServiceEntry shop/bills"]
+    );
     assert_eq!(read.objects[1].document, 2);
     assert!(read.broken);
     let problem = &read.problems[0];
     assert_eq!(problem.diagnostic.code, "AER0001");
     assert_eq!(problem.diagnostic.object.to_string(), "Document a.yaml/2");
-    assert!((14..=15).contains(&problem.span.expect("a position").line), "{problem:?}");
+    assert!(
+        (14..=15).contains(&problem.span.expect("a position").line),
+        "{problem:?}"
+    );
 }
 
 #[test]
@@ -130,7 +168,9 @@ fn lists_are_read_item_by_item() {
     assert_eq!(read.passed_over["Pod"], 1);
     assert_eq!(
         told(text),
-        ["AER0002 spec.prots [prots] unknown field `prots`: it has no effect (did you mean `ports`?)"]
+        [
+            "AER0002 spec.prots [prots] unknown field `prots`: it has no effect (did you mean `ports`?)"
+        ]
     );
     let span = read.objects[1].span("").expect("a place");
     assert_eq!(&text[span.start..span.end], "b");
@@ -142,14 +182,32 @@ fn json_reads_like_yaml_also_several_in_a_file() {
         "spec": {"externalName": "x"}}"#;
     let read_one = read(&one.replace("a\\u00e9\\/\\ud83d\\ude00", "a"));
     assert_eq!(names(&read_one), ["Service default/a"]);
-    let two = format!("{}\n{}", one.replace("a\\u00e9", "a"), one.replace("a\\u00e9\\/\\ud83d\\ude00", "b"));
-    assert_eq!(names(&read(&two)), ["Service default/b"], "the other name is not legal");
-    assert!(told(one)[0].contains("a\u{e9}/\u{1f600}"), "escapes are understood: {:?}", told(one));
+    let two = format!(
+        "{}\n{}",
+        one.replace("a\\u00e9", "a"),
+        one.replace("a\\u00e9\\/\\ud83d\\ude00", "b")
+    );
+    assert_eq!(
+        names(&read(&two)),
+        ["Service default/b"],
+        "the other name is not legal"
+    );
+    assert!(
+        told(one)[0].contains("a\u{e9}/\u{1f600}"),
+        "escapes are understood: {:?}",
+        told(one)
+    );
 }
 
 #[rstest]
-#[case::near("  hsts: [a]\n", "AER0002 spec.hsts [hsts] unknown field `hsts`: it has no effect (did you mean `hosts`?)")]
-#[case::far("  colour: red\n", "AER0002 spec.colour [colour] unknown field `colour`: it has no effect")]
+#[case::near(
+    "  hsts: [a]\n",
+    "AER0002 spec.hsts [hsts] unknown field `hsts`: it has no effect (did you mean `hosts`?)"
+)]
+#[case::far(
+    "  colour: red\n",
+    "AER0002 spec.colour [colour] unknown field `colour`: it has no effect"
+)]
 #[case::deep(
     "  ports:\n  - number: 1\n    targtPort: 2\n",
     "AER0002 spec.ports[0].targtPort [targtPort] unknown field `targtPort`: it has no effect (did you mean `targetPort`?)"
@@ -192,8 +250,14 @@ fn an_unknown_field_is_told_and_the_object_stays(#[case] spec: &str, #[case] exp
     "  hosts: a\n",
     "AER0001 spec.hosts [a] expected a list, found the string \"a\" (begin each item with `- `)"
 )]
-#[case::object("  ports: [80]\n", "AER0001 spec.ports[0] [80] expected an object (ServicePort), found the number 80")]
-#[case::null_in_a_list("  hosts: [~]\n", "AER0001 spec.hosts[0] [~] expected a string, found nothing")]
+#[case::object(
+    "  ports: [80]\n",
+    "AER0001 spec.ports[0] [80] expected an object (ServicePort), found the number 80"
+)]
+#[case::null_in_a_list(
+    "  hosts: [~]\n",
+    "AER0001 spec.hosts[0] [~] expected a string, found nothing"
+)]
 fn a_wrong_type_takes_the_object_out_and_says_where(#[case] spec: &str, #[case] expected: &str) {
     let text = entry_with(spec);
     assert_eq!(told(&text), [expected]);
@@ -220,7 +284,9 @@ fn an_empty_field_is_the_default() {
     let text = entry_with("  hosts: [a]\n  resolution:\n  ports:\n  - number: 1\n    name:\n");
     let read = read(&text);
     assert!(read.problems.is_empty(), "{:?}", read.problems);
-    let Body::ServiceEntry { spec, .. } = &read.objects[0].object.body else { panic!("an entry") };
+    let Body::ServiceEntry { spec, .. } = &read.objects[0].object.body else {
+        panic!("an entry")
+    };
     assert_eq!((spec.resolution, spec.ports[0].name.as_str()), (0, ""));
 }
 
@@ -232,7 +298,9 @@ fn an_empty_field_is_the_default() {
 #[case::single_quoted("'off'", false)]
 #[case::other("yesterday", false)]
 fn a_bare_boolean_key_is_told_wherever_it_stands(#[case] key: &str, #[case] told_of: bool) {
-    let text = entry_with(&format!("  workloadSelector:\n    labels:\n      {key}: b\n"));
+    let text = entry_with(&format!(
+        "  workloadSelector:\n    labels:\n      {key}: b\n"
+    ));
     let problems = read(&text).problems;
     assert_eq!(problems.len(), usize::from(told_of), "{problems:?}");
     if let Some(problem) = problems.first() {
@@ -255,8 +323,14 @@ fn a_bare_boolean_key_says_what_kubectl_makes_of_it() {
 }
 
 #[rstest]
-#[case::no_name("apiVersion: v1\nkind: Service\nmetadata: {}\n", "AER0005 metadata.name [metadata] the Service has no name")]
-#[case::no_metadata("apiVersion: v1\nkind: Service\n", "AER0005 metadata.name [apiVersion] the Service has no name")]
+#[case::no_name(
+    "apiVersion: v1\nkind: Service\nmetadata: {}\n",
+    "AER0005 metadata.name [metadata] the Service has no name"
+)]
+#[case::no_metadata(
+    "apiVersion: v1\nkind: Service\n",
+    "AER0005 metadata.name [apiVersion] the Service has no name"
+)]
 #[case::illegal_name(
     "apiVersion: v1\nkind: Service\nmetadata: {name: ../x}\n",
     "AER0005 metadata.name [../x] the API server takes no object of the name \"../x\""
@@ -269,8 +343,14 @@ fn a_bare_boolean_key_says_what_kubectl_makes_of_it() {
     "apiVersion: v1\nkind: Service\nmetadata: {name: 12}\n",
     "AER0005 metadata.name [12] the name is no string: put it in quotes"
 )]
-#[case::no_kind("apiVersion: v1\nmetadata: {name: a}\n", "AER0005 kind [apiVersion] the object names no kind")]
-#[case::one_word("hello\n", "AER0001  [hello] expected an object with apiVersion, kind and metadata, found one bare word")]
+#[case::no_kind(
+    "apiVersion: v1\nmetadata: {name: a}\n",
+    "AER0005 kind [apiVersion] the object names no kind"
+)]
+#[case::one_word(
+    "hello\n",
+    "AER0001  [hello] expected an object with apiVersion, kind and metadata, found one bare word"
+)]
 #[case::version(
     "apiVersion: networking.istio.io/v2\nkind: ServiceEntry\nmetadata: {name: a}\n",
     "AER0001 apiVersion [networking.istio.io/v2] `ServiceEntry` is not read in version `v2` (use one of v1, v1beta1, \
@@ -295,9 +375,14 @@ fn declared_kinds_are_read_whole_and_checked_by_their_protocol() {
     let text = "apiVersion: cache.example/v1alpha1\nkind: CacheService\nmetadata: {name: a}\n\
                 spec: {size: 1, colour: red}\n";
     let good = read(text);
-    let Body::Extra(extra) = &good.objects[0].object.body else { panic!("an extra kind") };
+    let Body::Extra(extra) = &good.objects[0].object.body else {
+        panic!("an extra kind")
+    };
     assert_eq!(extra.0["spec"]["size"], 1);
-    assert_eq!(told(text), ["AER0002 spec.colour [colour] unknown field `colour`: it has no effect"]);
+    assert_eq!(
+        told(text),
+        ["AER0002 spec.colour [colour] unknown field `colour`: it has no effect"]
+    );
     let bad = read(&text.replace("size: 1", "size: big"));
     assert!(bad.objects.is_empty() && bad.broken);
     assert_eq!(bad.problems[0].diagnostic.message, "spec.size is no number");
@@ -308,7 +393,10 @@ fn a_policy_of_go_aeraki_is_told_to_be_without_effect() {
     let text = "apiVersion: dubbo.aeraki.io/v1alpha1\nkind: DubboAuthorizationPolicy\nmetadata: {name: a}\n";
     let read = read(text);
     assert_eq!(read.problems[0].diagnostic.code, "AER0160");
-    assert_eq!(read.problems[0].diagnostic.object.to_string(), "DubboAuthorizationPolicy default/a");
+    assert_eq!(
+        read.problems[0].diagnostic.object.to_string(),
+        "DubboAuthorizationPolicy default/a"
+    );
     assert_eq!(read.passed_over["DubboAuthorizationPolicy"], 1);
     assert!(!read.broken);
 }
@@ -344,7 +432,10 @@ fn a_field_behind_an_alias_or_a_merge_is_found_where_it_is_written() {
         let span = read.objects[0].span(field).expect("a place");
         text[span.start..span.end].to_owned()
     };
-    assert_eq!((at("spec.addresses[0]"), at("spec.ports[1].name")), ("a.b".into(), "tcp-a".into()));
+    assert_eq!(
+        (at("spec.addresses[0]"), at("spec.ports[1].name")),
+        ("a.b".into(), "tcp-a".into())
+    );
     assert_eq!(at("spec.ports[1].number"), "2");
 }
 
@@ -353,7 +444,23 @@ fn bytes_that_are_no_text_are_told() {
     let registry = Registry::of([]).expect("nothing clashes");
     let read = Reader::new(&registry).read_bytes("a.yaml", b"a: 1\nb: \xff\n");
     assert!(read.broken);
-    assert_eq!(read.problems[0].diagnostic.message, "the file is not UTF-8 text: byte 8, in line 2");
+    assert_eq!(
+        read.problems[0].diagnostic.message,
+        "the file is not UTF-8 text: byte 8, in line 2"
+    );
+}
+
+#[test]
+fn one_anchor_may_be_used_often() {
+    let text = format!(
+        "apiVersion: v1\nkind: List\nx: &x [1]\nitems:\n{}",
+        "- {y: *x}\n".repeat(500)
+    );
+    assert!(
+        read(&text).problems.is_empty(),
+        "{:?}",
+        read(&text).problems
+    );
 }
 
 #[test]
@@ -365,7 +472,9 @@ fn bombs_are_refused_quickly() {
         let items = vec![format!("*a{before}"); 10].join(", ");
         aliases.push_str(&format!("a{level}: &a{level} [{items}]\n"));
     }
-    let block: String = (0..3_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    let block: String = (0..3_000)
+        .map(|depth| format!("{}a:\n", " ".repeat(depth)))
+        .collect();
     for bomb in [deep, aliases, block] {
         let read = read(&bomb);
         assert_eq!(read.problems.len(), 1);
@@ -377,7 +486,10 @@ fn bombs_are_refused_quickly() {
 fn a_secret_is_not_in_what_debug_shows() {
     let text = format!("{ENTRY}# hunter2\n");
     let shown = format!("{:?}", read(&text).objects[0].place);
-    assert!(!shown.contains("hunter2") && shown.contains("Document"), "{shown}");
+    assert!(
+        !shown.contains("hunter2") && shown.contains("Document"),
+        "{shown}"
+    );
 }
 
 /// Bytes that are likely to be almost YAML.
@@ -418,9 +530,15 @@ proptest! {
 #[case::colon("a: b: ç\n", ": mapping values are not allowed in this context", 1, 5)]
 #[case::twice("---\né: 1\né: 2\n", "é the key `é` is given twice", 3, 1)]
 #[case::alias("a: *x\n", "* alias references unknown anchor", 1, 4)]
-#[case::tab("a:\n\t- x\n", "- tabs disallowed within this context (block indentation)", 2, 2)]
+#[case::tab(
+    "a:\n\t- x\n",
+    "- tabs disallowed within this context (block indentation)",
+    2,
+    2
+)]
 #[case::infinite("a: .inf\n", ".inf JSON has no such number", 1, 4)]
 #[case::recursion("a: &a [*a]\n", "*a the alias stands inside what it refers to", 1, 8)]
+#[case::empty_key(": 1\n", " the key is empty", 1, 1)]
 #[case::end_of_file("a: 1\r\nb\r\n", "b simple key expected ':'", 2, 1)]
 fn a_syntax_error_is_told_where_it_stands(
     #[case] text: &str,
@@ -430,6 +548,13 @@ fn a_syntax_error_is_told_where_it_stands(
 ) {
     let problem = &read(text).problems[0];
     let span = problem.span.expect("a place");
-    assert_eq!(format!("{} {}", &text[span.start..span.end], problem.diagnostic.message), expected);
+    assert_eq!(
+        format!(
+            "{} {}",
+            &text[span.start..span.end],
+            problem.diagnostic.message
+        ),
+        expected
+    );
     assert_eq!((span.line, span.column), (line, column));
 }

@@ -30,7 +30,9 @@ fn almost(shape: Shape, depth: u32) -> BoxedStrategy<Value> {
         Shape::Free => Just(json!({"free": [1, null]})).boxed(),
         Shape::Any => Just(json!([1])).boxed(),
         Shape::Message(message) => object(message, depth),
-        Shape::List(item) => prop::collection::vec(almost(*item, depth), 0..3).prop_map(Value::from).boxed(),
+        Shape::List(item) => prop::collection::vec(almost(*item, depth), 0..3)
+            .prop_map(Value::from)
+            .boxed(),
         Shape::Map(item) => prop::collection::btree_map("[a-c]", almost(*item, depth), 0..3)
             .prop_map(|members| members.into_iter().collect::<Map<_, _>>().into())
             .boxed(),
@@ -97,7 +99,10 @@ fn agree<T: DeserializeOwned>(
     reads_all: bool,
 ) -> Result<(), TestCaseError> {
     let findings = check(message, value, "");
-    let refused: Vec<_> = findings.iter().filter(|f| f.fault == Fault::Mismatch).collect();
+    let refused: Vec<_> = findings
+        .iter()
+        .filter(|f| f.fault == Fault::Mismatch)
+        .collect();
     match ignored::<T>(value) {
         Err(error) => {
             prop_assert!(!refused.is_empty(), "nothing found for {error} in {value}");

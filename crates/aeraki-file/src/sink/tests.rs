@@ -34,9 +34,18 @@ impl Directory {
     fn listing(&self) -> Vec<String> {
         let mut found = Vec::new();
         for directory in list(&self.path("out")).expect("listed") {
-            found.push(directory.file_name().expect("a name").to_string_lossy().into_owned());
+            found.push(
+                directory
+                    .file_name()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .into_owned(),
+            );
             for file in list(&directory).unwrap_or_default() {
-                let file = file.strip_prefix(self.path("out")).expect("below").to_string_lossy();
+                let file = file
+                    .strip_prefix(self.path("out"))
+                    .expect("below")
+                    .to_string_lossy();
                 found.push(file.into_owned());
             }
         }
@@ -45,11 +54,20 @@ impl Directory {
 }
 
 fn filter(namespace: &str, name: &str, priority: i32) -> Arc<Filter> {
-    let spec = EnvoyFilter { priority, ..EnvoyFilter::default() };
+    let spec = EnvoyFilter {
+        priority,
+        ..EnvoyFilter::default()
+    };
     let mut object = Cr::new(name, namespace, spec);
-    object.metadata.labels.insert(MANAGER_LABEL.0.to_owned(), MANAGER_LABEL.1.to_owned());
+    object
+        .metadata
+        .labels
+        .insert(MANAGER_LABEL.0.to_owned(), MANAGER_LABEL.1.to_owned());
     Arc::new(Filter {
-        key: FilterKey { namespace: namespace.into(), name: name.into() },
+        key: FilterKey {
+            namespace: namespace.into(),
+            name: name.into(),
+        },
         service: ObjectKey::new(Kind::SERVICE, namespace, "a"),
         host: "a".to_owned(),
         port: 1,
@@ -62,7 +80,12 @@ fn filter(namespace: &str, name: &str, priority: i32) -> Arc<Filter> {
 /// Created, updated, deleted, failed.
 fn apply(sink: &mut Sink, actions: &[Action]) -> (usize, usize, usize, usize) {
     let written = sink.apply(actions);
-    (written.created, written.updated, written.deleted, written.failures.len())
+    (
+        written.created,
+        written.updated,
+        written.deleted,
+        written.failures.len(),
+    )
 }
 
 const NAME: &str = "aeraki-outbound-a-1";
@@ -72,28 +95,59 @@ const FILE: &str = "out/shop/aeraki-outbound-a-1.yaml";
 fn a_filter_is_created_updated_and_deleted() {
     let directory = Directory::new();
     let mut sink = directory.sink();
-    assert!(sink.observe().expect("looked").is_empty(), "the directory is not there yet");
+    assert!(
+        sink.observe().expect("looked").is_empty(),
+        "the directory is not there yet"
+    );
     let (one, two) = (filter("shop", NAME, 1), filter("shop", NAME, 2));
-    assert_eq!(apply(&mut sink, &[Action::Create(Arc::clone(&one))]), (1, 0, 0, 0));
-    assert_eq!(directory.listing(), ["shop", "shop/aeraki-outbound-a-1.yaml"]);
-    assert_eq!(fs::read_to_string(directory.path(FILE)).expect("written"), to_yaml(&one.object));
-    assert_eq!(apply(&mut sink, &[Action::Update(Arc::clone(&two))]), (0, 1, 0, 0));
+    assert_eq!(
+        apply(&mut sink, &[Action::Create(Arc::clone(&one))]),
+        (1, 0, 0, 0)
+    );
+    assert_eq!(
+        directory.listing(),
+        ["shop", "shop/aeraki-outbound-a-1.yaml"]
+    );
+    assert_eq!(
+        fs::read_to_string(directory.path(FILE)).expect("written"),
+        to_yaml(&one.object)
+    );
+    assert_eq!(
+        apply(&mut sink, &[Action::Update(Arc::clone(&two))]),
+        (0, 1, 0, 0)
+    );
     assert_eq!(sink.observe().expect("looked")[&two.key], two.object);
-    assert_eq!(apply(&mut sink, &[Action::Delete(two.key.clone())]), (0, 0, 1, 0));
-    assert_eq!(directory.listing(), [""; 0], "the namespace goes with its last filter");
+    assert_eq!(
+        apply(&mut sink, &[Action::Delete(two.key.clone())]),
+        (0, 0, 1, 0)
+    );
+    assert_eq!(
+        directory.listing(),
+        [""; 0],
+        "the namespace goes with its last filter"
+    );
 }
 
 #[test]
 fn what_was_written_is_observed_by_the_next_process_as_it_was_wanted() {
     let directory = Directory::new();
     let wanted = filter("shop", NAME, 1);
-    directory.sink().apply(&[Action::Create(Arc::clone(&wanted))]);
+    directory
+        .sink()
+        .apply(&[Action::Create(Arc::clone(&wanted))]);
     let mut later = directory.sink();
     let observed = later.observe().expect("looked");
     assert_eq!(observed.len(), 1);
     assert_eq!(observed[&wanted.key], wanted.object);
-    assert_eq!(apply(&mut later, &[Action::Delete(wanted.key.clone())]), (0, 0, 1, 0));
-    assert_eq!(directory.listing(), [""; 0], "the directory is known as ours by what is in it");
+    assert_eq!(
+        apply(&mut later, &[Action::Delete(wanted.key.clone())]),
+        (0, 0, 1, 0)
+    );
+    assert_eq!(
+        directory.listing(),
+        [""; 0],
+        "the directory is known as ours by what is in it"
+    );
 }
 
 #[test]
@@ -104,7 +158,10 @@ fn equal_content_is_not_written() {
     sink.apply(&[Action::Create(Arc::clone(&wanted))]);
     let before = Stamp::of(&fs::metadata(directory.path(FILE)).expect("there"));
     assert_eq!(apply(&mut sink, &[Action::Update(wanted)]), (0, 0, 0, 0));
-    assert_eq!(Stamp::of(&fs::metadata(directory.path(FILE)).expect("there")), before);
+    assert_eq!(
+        Stamp::of(&fs::metadata(directory.path(FILE)).expect("there")),
+        before
+    );
 }
 
 #[test]
@@ -113,15 +170,33 @@ fn what_is_not_ours_is_never_touched() {
     let wanted = filter("shop", NAME, 1);
     let unlabelled = to_yaml(&wanted.object).replace("Aeraki", "Istio");
     let elsewhere = to_yaml(&wanted.object).replace("namespace: shop", "namespace: mall");
-    for foreign in ["hello", "", "a: [", "kind: Pod\n", "\u{0}", &unlabelled, &elsewhere] {
+    for foreign in [
+        "hello",
+        "",
+        "a: [",
+        "kind: Pod\n",
+        "\u{0}",
+        &unlabelled,
+        &elsewhere,
+    ] {
         directory.write(FILE, foreign);
         let mut sink = directory.sink();
         let observed = sink.observe().expect("looked");
-        assert!(!is_ours(&observed[&wanted.key]), "the plan is told that it is foreign");
+        assert!(
+            !is_ours(&observed[&wanted.key]),
+            "the plan is told that it is foreign"
+        );
         let delete = Action::Delete(wanted.key.clone());
-        let all = [Action::Create(Arc::clone(&wanted)), Action::Update(Arc::clone(&wanted)), delete];
+        let all = [
+            Action::Create(Arc::clone(&wanted)),
+            Action::Update(Arc::clone(&wanted)),
+            delete,
+        ];
         assert_eq!(apply(&mut sink, &all), (0, 0, 0, 3));
-        assert_eq!(fs::read_to_string(directory.path(FILE)).expect("there"), foreign);
+        assert_eq!(
+            fs::read_to_string(directory.path(FILE)).expect("there"),
+            foreign
+        );
     }
 }
 
@@ -133,7 +208,10 @@ fn a_file_that_is_swapped_after_the_look_is_not_touched() {
     sink.apply(&[Action::Create(Arc::clone(&wanted))]);
     sink.observe().expect("looked");
     directory.write(FILE, "mine now");
-    assert_eq!(apply(&mut sink, &[Action::Delete(wanted.key.clone())]), (0, 0, 0, 1));
+    assert_eq!(
+        apply(&mut sink, &[Action::Delete(wanted.key.clone())]),
+        (0, 0, 0, 1)
+    );
     assert!(!is_ours(&sink.observe().expect("looked")[&wanted.key]));
     fs::remove_file(directory.path(FILE)).expect("removed");
     assert!(sink.observe().expect("looked").is_empty());
@@ -159,11 +237,17 @@ fn directories_and_files_of_others_stay() {
     let mut sink = directory.sink();
     sink.observe().expect("looked");
     let (a, b) = (filter("shop", NAME, 1), filter("empty", NAME, 1));
-    sink.apply(&[Action::Create(Arc::clone(&a)), Action::Create(Arc::clone(&b))]);
+    sink.apply(&[
+        Action::Create(Arc::clone(&a)),
+        Action::Create(Arc::clone(&b)),
+    ]);
     directory.write("out/shop/notes.txt", "mine");
     let deletes = [Action::Delete(a.key.clone()), Action::Delete(b.key.clone())];
     assert_eq!(apply(&mut sink, &deletes), (0, 0, 2, 0));
-    assert_eq!(directory.listing(), ["README.md", "empty", "shop", "shop/notes.txt"]);
+    assert_eq!(
+        directory.listing(),
+        ["README.md", "empty", "shop", "shop/notes.txt"]
+    );
 }
 
 #[test]
@@ -182,19 +266,38 @@ fn holding_does_nothing_and_a_foreign_object_is_told() {
     let key = filter("shop", NAME, 1).key.clone();
     let hold = Action::Hold(key.clone(), HoldReason::IncompleteView);
     let written = sink.apply(&[hold, Action::Foreign(key)]);
-    let failures: Vec<String> = written.failures.iter().map(|(_, error)| error.to_string()).collect();
+    let failures: Vec<String> = written
+        .failures
+        .iter()
+        .map(|(_, error)| error.to_string())
+        .collect();
     assert_eq!(failures.len(), 1);
-    assert!(failures[0].ends_with("is not an EnvoyFilter of ours and stays as it is"), "{failures:?}");
+    assert!(
+        failures[0].ends_with("is not an EnvoyFilter of ours and stays as it is"),
+        "{failures:?}"
+    );
 }
 
 #[test]
 fn a_name_that_leads_elsewhere_is_refused_and_the_rest_is_written() {
     let directory = Directory::new();
     let mut sink = directory.sink();
-    for (namespace, name) in [("..", "x"), ("shop", "../x"), ("", "x"), ("a/b", "x"), ("shop", "")] {
-        let actions = [Action::Create(filter(namespace, name, 1)), Action::Create(filter("ok", NAME, 1))];
+    for (namespace, name) in [
+        ("..", "x"),
+        ("shop", "../x"),
+        ("", "x"),
+        ("a/b", "x"),
+        ("shop", ""),
+    ] {
+        let actions = [
+            Action::Create(filter(namespace, name, 1)),
+            Action::Create(filter("ok", NAME, 1)),
+        ];
         let written = sink.apply(&actions);
-        assert!(matches!(written.failures[..], [(_, SinkError::IllegalName)]), "{namespace}/{name}");
+        assert!(
+            matches!(written.failures[..], [(_, SinkError::IllegalName)]),
+            "{namespace}/{name}"
+        );
     }
     assert_eq!(directory.listing(), ["ok", "ok/aeraki-outbound-a-1.yaml"]);
 }
@@ -205,7 +308,10 @@ fn the_longest_names_find_files_of_their_own() {
     let mut sink = directory.sink();
     let name = |last: char| format!("aeraki-outbound-{}{last}", "x".repeat(253 - 17));
     let (a, b) = (filter("shop", &name('a'), 1), filter("shop", &name('b'), 1));
-    let actions = [Action::Create(Arc::clone(&a)), Action::Create(Arc::clone(&b))];
+    let actions = [
+        Action::Create(Arc::clone(&a)),
+        Action::Create(Arc::clone(&b)),
+    ];
     assert_eq!(apply(&mut sink, &actions), (2, 0, 0, 0));
     let mut later = directory.sink();
     let keys: Vec<&FilterKey> = later.observe().expect("looked").keys().collect();

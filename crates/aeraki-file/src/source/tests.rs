@@ -40,7 +40,12 @@ fn shown(update: &Update) -> Vec<String> {
 fn told(problems: &[Problem]) -> Vec<String> {
     let shown = |p: &Problem| {
         let line = p.span.map_or(0, |span| span.line);
-        format!("{}:{line} {} {}", p.origin(), p.diagnostic.code, p.diagnostic.message)
+        format!(
+            "{}:{line} {} {}",
+            p.origin(),
+            p.diagnostic.code,
+            p.diagnostic.message
+        )
     };
     problems.iter().map(shown).collect()
 }
@@ -48,8 +53,14 @@ fn told(problems: &[Problem]) -> Vec<String> {
 #[test]
 fn a_file_that_comes_changes_and_goes_is_three_events() {
     let mut source = source();
-    assert_eq!(shown(&put(&mut source, "a.yaml", &entry("a", "one"))), ["+a=one"]);
-    assert_eq!(shown(&put(&mut source, "a.yaml", &entry("a", "two"))), ["+a=two"]);
+    assert_eq!(
+        shown(&put(&mut source, "a.yaml", &entry("a", "one"))),
+        ["+a=one"]
+    );
+    assert_eq!(
+        shown(&put(&mut source, "a.yaml", &entry("a", "two"))),
+        ["+a=two"]
+    );
     assert_eq!(shown(&source.update(Path::new("a.yaml"), None)), ["-a"]);
     assert!(source.is_complete() && source.objects().next().is_none());
 }
@@ -60,8 +71,14 @@ fn content_that_says_the_same_is_no_event() {
     put(&mut source, "a.yaml", &entry("a", "one"));
     let again = format!("# a comment\n{}", entry("a", "one"));
     assert_eq!(shown(&put(&mut source, "a.yaml", &again)), [""; 0]);
-    let place = source.located(&source.objects().next().expect("one").object.key).expect("it is there");
-    assert_eq!(place.span("").expect("a place").line, 5, "the place is that of the new text");
+    let place = source
+        .located(&source.objects().next().expect("one").object.key)
+        .expect("it is there");
+    assert_eq!(
+        place.span("").expect("a place").line,
+        5,
+        "the place is that of the new text"
+    );
 }
 
 #[test]
@@ -70,49 +87,86 @@ fn an_object_that_moves_to_another_document_or_file_stays() {
     put(&mut source, "a.yaml", &entry("a", "one"));
     let moved = entry("b", "two") + &entry("a", "one");
     assert_eq!(shown(&put(&mut source, "a.yaml", &moved)), ["+b=two"]);
-    assert_eq!(shown(&put(&mut source, "b.yaml", &entry("a", "one"))), [""; 0]);
-    assert_eq!(shown(&put(&mut source, "a.yaml", &entry("b", "two"))), [""; 0]);
+    assert_eq!(
+        shown(&put(&mut source, "b.yaml", &entry("a", "one"))),
+        [""; 0]
+    );
+    assert_eq!(
+        shown(&put(&mut source, "a.yaml", &entry("b", "two"))),
+        [""; 0]
+    );
 }
 
 #[test]
 fn a_broken_document_keeps_its_last_good_state_and_says_so() {
     let mut source = source();
-    put(&mut source, "a.yaml", &(entry("a", "one") + &entry("b", "one")));
+    put(
+        &mut source,
+        "a.yaml",
+        &(entry("a", "one") + &entry("b", "one")),
+    );
     let broken = entry("a", "two") + "---\nkind: [\n";
     let update = put(&mut source, "a.yaml", &broken);
     assert_eq!(shown(&update), ["+a=two"], "the good document counts");
-    assert_eq!(update.kept.iter().map(|key| &*key.name).collect::<Vec<_>>(), ["b"]);
+    assert_eq!(
+        update.kept.iter().map(|key| &*key.name).collect::<Vec<_>>(),
+        ["b"]
+    );
     assert_eq!(
         told(&update.problems),
         ["a.yaml:7 AER0001 unclosed bracket '['; ServiceEntry default/b stays as it was last read"]
     );
     assert!(source.is_complete(), "it has been whole once");
-    assert_eq!(shown(&put(&mut source, "a.yaml", &entry("a", "two"))), ["-b"], "whole again");
+    assert_eq!(
+        shown(&put(&mut source, "a.yaml", &entry("a", "two"))),
+        ["-b"],
+        "whole again"
+    );
     assert!(source.problems().next().is_none());
 }
 
 #[test]
 fn an_object_that_is_broken_itself_keeps_its_last_good_state() {
     let mut source = source();
-    put(&mut source, "a.yaml", &(entry("a", "one") + &entry("b", "one")));
+    put(
+        &mut source,
+        "a.yaml",
+        &(entry("a", "one") + &entry("b", "one")),
+    );
     let broken = entry("a", "1.5") + &entry("b", "two");
     let update = put(&mut source, "a.yaml", &broken);
     assert_eq!(shown(&update), ["+b=two"]);
     let message = &update.problems[0].diagnostic.message;
-    assert_eq!(message, "expected a string, found the number 1.5; the object stays as it was last read");
+    assert_eq!(
+        message,
+        "expected a string, found the number 1.5; the object stays as it was last read"
+    );
     let kept = source.located(&update.kept[0]).expect("it is kept");
-    assert!(kept.text().contains("[one]"), "its place is in the text that it was read from");
+    assert!(
+        kept.text().contains("[one]"),
+        "its place is in the text that it was read from"
+    );
 }
 
 #[test]
 fn what_is_kept_survives_further_broken_states_and_goes_with_the_file() {
     let mut source = source();
-    put(&mut source, "a.yaml", &(entry("a", "one") + &entry("b", "one")));
+    put(
+        &mut source,
+        "a.yaml",
+        &(entry("a", "one") + &entry("b", "one")),
+    );
     for broken in ["[", "[[", "\u{0}"] {
         assert_eq!(shown(&put(&mut source, "a.yaml", broken)), [""; 0]);
     }
-    assert_eq!(shown(&source.unreadable(Path::new("a.yaml"), "permission denied")), [""; 0]);
-    assert_eq!(shown(&source.update(Path::new("a.yaml"), None)), ["-a", "-b"]);
+    assert_eq!(
+        shown(&source.unreadable(Path::new("a.yaml"), "permission denied")),
+        [""; 0]
+    );
+    assert_eq!(
+        shown(&source.update(Path::new("a.yaml"), None)),
+        ["-a", "-b"]
+    );
 }
 
 #[test]
@@ -121,7 +175,10 @@ fn the_view_is_incomplete_until_every_file_has_been_whole_or_is_gone() {
     put(&mut source, "a.yaml", &entry("a", "one"));
     assert!(source.is_complete());
     put(&mut source, "b.yaml", &(entry("b", "one") + "---\n["));
-    assert!(!source.is_complete(), "nobody knows what its second document was");
+    assert!(
+        !source.is_complete(),
+        "nobody knows what its second document was"
+    );
     source.unreadable(Path::new("c.yaml"), "permission denied");
     source.update(Path::new("b.yaml"), None);
     assert!(!source.is_complete());
@@ -133,19 +190,30 @@ fn the_view_is_incomplete_until_every_file_has_been_whole_or_is_gone() {
 fn of_two_with_one_name_the_first_counts_and_the_other_takes_over() {
     let mut source = source();
     put(&mut source, "b.yaml", &entry("x", "second"));
-    let update = put(&mut source, "a.yaml", &(entry("w", "w") + &entry("x", "first")));
+    let update = put(
+        &mut source,
+        "a.yaml",
+        &(entry("w", "w") + &entry("x", "first")),
+    );
     assert_eq!(shown(&update), ["+w=w", "+x=first"]);
     let expected = "b.yaml:4 AER0004 the object is defined before, in a.yaml:9, and that counts";
     assert_eq!(told(&update.problems), [expected]);
     assert_eq!(told(&source.problems().collect::<Vec<_>>()), [expected]);
-    assert_eq!(shown(&source.update(Path::new("a.yaml"), None)), ["-w", "+x=second"]);
+    assert_eq!(
+        shown(&source.update(Path::new("a.yaml"), None)),
+        ["-w", "+x=second"]
+    );
     assert!(source.problems().next().is_none());
 }
 
 #[test]
 fn of_two_in_one_file_the_first_counts() {
     let mut source = source();
-    let update = put(&mut source, "a.yaml", &(entry("x", "first") + &entry("x", "second")));
+    let update = put(
+        &mut source,
+        "a.yaml",
+        &(entry("x", "first") + &entry("x", "second")),
+    );
     assert_eq!(shown(&update), ["+x=first"]);
     assert_eq!(update.problems[0].diagnostic.code, "AER0004");
     assert_eq!(update.problems[0].span.expect("a place").line, 9);
@@ -166,7 +234,9 @@ const PATHS: [&str; 3] = ["a.yaml", "b/c.yaml", "d.json"];
 type Content = Option<(Vec<(u8, u8)>, bool)>;
 
 fn text((entries, broken): &(Vec<(u8, u8)>, bool)) -> String {
-    let entries = entries.iter().map(|(name, version)| entry(&format!("n{name}"), &format!("v{version}")));
+    let entries = entries
+        .iter()
+        .map(|(name, version)| entry(&format!("n{name}"), &format!("v{version}")));
     let tail = if *broken { "---\n[\n" } else { "" };
     entries.chain([tail.to_owned()]).collect()
 }
@@ -178,7 +248,9 @@ fn content() -> impl Strategy<Value = Content> {
 
 fn take(source: &mut Source, path: usize, content: &Content) -> Vec<ConfigEvent> {
     let text = content.as_ref().map(text);
-    source.update(Path::new(PATHS[path]), text.as_deref().map(str::as_bytes)).events
+    source
+        .update(Path::new(PATHS[path]), text.as_deref().map(str::as_bytes))
+        .events
 }
 
 proptest! {

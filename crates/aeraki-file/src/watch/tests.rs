@@ -8,8 +8,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A watch that looks on notices only.
 fn on_notices(roots: &Roots) -> (Watch, Receiver<BTreeSet<PathBuf>>) {
     let (looks, looked) = mpsc::channel();
-    let pace = Pace { interval: Duration::from_secs(3600), ..Pace::default() };
-    let watch = Watch::start(roots, pace, move |touched| looks.send(touched).unwrap_or_default());
+    let pace = Pace {
+        interval: Duration::from_secs(3600),
+        ..Pace::default()
+    };
+    let watch = Watch::start(roots, pace, move |touched| {
+        looks.send(touched).unwrap_or_default()
+    });
     assert_eq!(watch.trouble(), None);
     (watch, looked)
 }
@@ -49,7 +54,10 @@ fn a_named_file_that_an_editor_replaces_is_told_again_and_again() {
         fs::rename(directory.path().join("a.tmp"), &file).expect("renamed");
         let until = Instant::now() + PATIENCE;
         let left = || until.saturating_duration_since(Instant::now());
-        assert!(looked.recv_timeout(left()).is_ok(), "a look after {content}");
+        assert!(
+            looked.recv_timeout(left()).is_ok(),
+            "a look after {content}"
+        );
         while looked.try_recv().is_ok() {}
     }
 }
@@ -69,9 +77,14 @@ fn reading_and_the_output_directory_are_no_reason_to_look() {
 #[test]
 fn without_notices_it_is_worth_a_look_at_every_interval() {
     let (looks, looked) = mpsc::channel();
-    let pace = Pace { interval: Duration::from_millis(5), ..Pace::default() };
+    let pace = Pace {
+        interval: Duration::from_millis(5),
+        ..Pace::default()
+    };
     let roots = Roots::new(["/nowhere/at/all"]);
-    let watch = Watch::start(&roots, pace, move |touched| looks.send(touched).unwrap_or_default());
+    let watch = Watch::start(&roots, pace, move |touched| {
+        looks.send(touched).unwrap_or_default()
+    });
     assert!(watch.trouble().is_some());
     for _ in 0..3 {
         assert_eq!(looked.recv_timeout(PATIENCE), Ok(BTreeSet::new()));

@@ -47,7 +47,8 @@ fn yaml_documents(text: &str) -> Vec<Range<usize>> {
 }
 
 fn is_marker(line: &str, marker: &str) -> bool {
-    line.strip_prefix(marker).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+    line.strip_prefix(marker)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }
 
 /// Directives stand before the marker of the document that they are for.
@@ -83,7 +84,10 @@ mod tests {
     #[case::json_values("{\"a\": 1}\n{\"b\": 2}\n", &["{\"a\": 1}", "\n{\"b\": 2}"])]
     #[case::flow_yaml_is_no_json("{a: 1}\n", &["{a: 1}\n"])]
     fn a_file_comes_apart_into_documents(#[case] text: &str, #[case] expected: &[&str]) {
-        let found: Vec<&str> = documents(text).into_iter().map(|range| &text[range]).collect();
+        let found: Vec<&str> = documents(text)
+            .into_iter()
+            .map(|range| &text[range])
+            .collect();
         assert_eq!(found, expected);
     }
 }

@@ -18,7 +18,12 @@ impl Malformed {
     pub(super) fn new(document: &Document, error: &Error) -> Self {
         let error = error.without_snippet();
         let message = error.render_with_formatter(&Sentence);
-        Self { message, span: error.location().and_then(|location| span(document, location)) }
+        Self {
+            message,
+            span: error
+                .location()
+                .and_then(|location| span(document, location)),
+        }
     }
 }
 
@@ -49,9 +54,10 @@ impl MessageFormatter for Sentence {
                 format!("the key `{key}` is given twice").into()
             }
             Error::DuplicateMappingKey { key: None, .. } => "a key is given twice".into(),
-            Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
-                "the document is nested too deeply".into()
-            }
+            Error::Budget {
+                breach: BudgetBreach::Depth { .. },
+                ..
+            } => "the document is nested too deeply".into(),
             Error::Budget { .. }
             | Error::AliasReplayLimitExceeded { .. }
             | Error::AliasExpansionLimitExceeded { .. }
@@ -61,6 +67,7 @@ impl MessageFormatter for Sentence {
             Error::RecursiveReferencesRequireWeakTypes { .. } => {
                 "the alias stands inside what it refers to".into()
             }
+            Error::NullIntoString { .. } => "the key is empty".into(),
             Error::NonFiniteFloat { .. } => "JSON has no such number".into(),
             _ => DefaultMessageFormatter.format_message(error),
         }

@@ -25,7 +25,14 @@ struct Node {
 enum Children {
     None,
     Items(Vec<usize>),
-    Entries(Vec<Entry>),
+    Entries(Mapping),
+}
+
+#[derive(Debug, Default)]
+struct Mapping {
+    entries: Vec<Entry>,
+    /// The places of the entries, by key.
+    by_key: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -60,7 +67,9 @@ impl Tree {
         let mut shown = self.nodes.first().map(|root| self.first_word(root))?;
         let mut node = self.nodes.first()?;
         for step in path {
-            let Some((key, value)) = self.child(node, step) else { return Some(shown) };
+            let Some((key, value)) = self.child(node, step) else {
+                return Some(shown);
+            };
             node = value;
             shown = match (key, &node.children) {
                 (_, Children::None) if !node.range.is_empty() => node.range.clone(),
@@ -86,8 +95,8 @@ impl Tree {
             (Children::Items(items), Step::Index(index)) => {
                 Some((None, self.nodes.get(*items.get(*index)?)?))
             }
-            (Children::Entries(entries), Step::Key(name)) => {
-                let entry = entry(entries, name).or_else(|| self.merged(entries, name))?;
+            (Children::Entries(mapping), Step::Key(name)) => {
+                let entry = mapping.entry(name).or_else(|| self.merged(mapping, name))?;
                 Some((Some(&entry.key), self.nodes.get(entry.value)?))
             }
             _ => None,
@@ -95,22 +104,29 @@ impl Tree {
     }
 
     /// Looks into what `<<` merges into a mapping: one mapping or a list of them.
-    fn merged<'a>(&'a self, entries: &'a [Entry], name: &str) -> Option<&'a Entry> {
-        let source = self.nodes.get(entry(entries, "<<")?.value)?;
+    fn merged<'a>(&'a self, mapping: &'a Mapping, name: &str) -> Option<&'a Entry> {
+        let source = self.nodes.get(mapping.entry("<<")?.value)?;
         let sources: Vec<&Node> = match &source.children {
-            Children::Items(items) => items.iter().filter_map(|item| self.nodes.get(*item)).collect(),
+            Children::Items(items) => items
+                .iter()
+                .filter_map(|item| self.nodes.get(*item))
+                .collect(),
             Children::None | Children::Entries(_) => vec![source],
         };
-        sources.into_iter().find_map(|source| match &source.children {
-            Children::Entries(entries) => entry(entries, name),
-            Children::None | Children::Items(_) => None,
-        })
+        sources
+            .into_iter()
+            .find_map(|source| match &source.children {
+                Children::Entries(mapping) => mapping.entry(name),
+                Children::None | Children::Items(_) => None,
+            })
     }
 
     /// What to show of a node that has no key: a scalar whole, and of anything else the first word.
     fn first_word(&self, node: &Node) -> Range<usize> {
         match &node.children {
-            Children::Entries(entries) => entries.first().map(|entry| entry.key.range.clone()),
+            Children::Entries(mapping) => {
+                mapping.entries.first().map(|entry| entry.key.range.clone())
+            }
             Children::Items(items) => items.first().and_then(|item| {
                 let item = self.nodes.get(*item)?;
                 Some(item.range.start..item.range.start)
@@ -121,10 +137,30 @@ impl Tree {
     }
 }
 
-/// The entry of a key, which may be written in snake_case where the path has camelCase.
-fn entry<'a>(entries: &'a [Entry], name: &str) -> Option<&'a Entry> {
-    let exact = entries.iter().find(|entry| entry.key.text == name);
-    exact.or_else(|| entries.iter().find(|entry| is_camel_case_of(name, &entry.key.text)))
+impl Mapping {
+    /// The entry of a key, which may be written in snake_case where the path has camelCase.
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        let found = self
+            .by_key
+            .binary_search_by(|place| self.key(*place).cmp(name));
+        match found {
+            Ok(index) => self.entries.get(self.by_key[index]),
+            Err(_) => self
+                .entries
+                .iter()
+                .find(|entry| is_camel_case_of(name, &entry.key.text)),
+        }
+    }
+
+    fn key(&self, place: usize) -> &str {
+        &self.entries[place].key.text
+    }
+
+    fn finish(&mut self) {
+        let mut by_key: Vec<usize> = (0..self.entries.len()).collect();
+        by_key.sort_by(|a, b| self.key(*a).cmp(self.key(*b)));
+        self.by_key = by_key;
+    }
 }
 
 fn is_camel_case_of(camel: &str, snake: &str) -> bool {
@@ -134,7 +170,11 @@ fn is_camel_case_of(camel: &str, snake: &str) -> bool {
         if c == '_' {
             upper = true;
         } else {
-            let c = if std::mem::take(&mut upper) { c.to_ascii_uppercase() } else { c };
+            let c = if std::mem::take(&mut upper) {
+                c.to_ascii_uppercase()
+            } else {
+                c
+            };
             if expected.next() != Some(c) {
                 return false;
             }
@@ -161,12 +201,20 @@ impl Builder {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let bare = style == ScalarStyle::Plain && tag.is_none();
-                let key = Key { text: text.into_owned(), range: range.clone(), bare };
+                let key = Key {
+                    text: text.into_owned(),
+                    range: range.clone(),
+                    bare,
+                };
                 let node = self.add(range, Children::None, anchor);
                 self.attach(node, key);
             }
             Event::Alias(anchor) => {
-                let key = Key { text: String::new(), range: range.clone(), bare: false };
+                let key = Key {
+                    text: String::new(),
+                    range: range.clone(),
+                    bare: false,
+                };
                 let node = match self.anchors.get(&anchor) {
                     Some(node) => *node,
                     None => self.add(range, Children::None, 0),
@@ -174,7 +222,9 @@ impl Builder {
                 self.attach(node, key);
             }
             Event::SequenceStart(_, anchor, _) => self.open(range, Children::Items(vec![]), anchor),
-            Event::MappingStart(_, anchor, _) => self.open(range, Children::Entries(vec![]), anchor),
+            Event::MappingStart(_, anchor, _) => {
+                self.open(range, Children::Entries(Mapping::default()), anchor)
+            }
             Event::SequenceEnd | Event::MappingEnd => self.close(&range),
             _ => {}
         }
@@ -190,7 +240,11 @@ impl Builder {
     }
 
     fn open(&mut self, range: Range<usize>, children: Children, anchor: usize) {
-        let key = Key { text: String::new(), range: range.clone(), bare: false };
+        let key = Key {
+            text: String::new(),
+            range: range.clone(),
+            bare: false,
+        };
         let node = self.add(range, children, anchor);
         self.attach(node, key);
         self.open.push((node, None));
@@ -200,17 +254,22 @@ impl Builder {
         if let Some((node, _)) = self.open.pop() {
             let node = &mut self.tree.nodes[node];
             node.range.end = node.range.end.max(range.end);
+            if let Children::Entries(mapping) = &mut node.children {
+                mapping.finish();
+            }
         }
     }
 
     /// Gives a node to the collection that is open: as an item, as a key, or as the value of the key before it.
     fn attach(&mut self, value: usize, key: Key) {
-        let Some((parent, waiting)) = self.open.last_mut() else { return };
+        let Some((parent, waiting)) = self.open.last_mut() else {
+            return;
+        };
         match &mut self.tree.nodes[*parent].children {
             Children::Items(items) => items.push(value),
-            Children::Entries(entries) => match waiting.take() {
+            Children::Entries(mapping) => match waiting.take() {
                 None => *waiting = Some(key),
-                Some(key) => entries.push(Entry { key, value }),
+                Some(key) => mapping.entries.push(Entry { key, value }),
             },
             Children::None => {}
         }

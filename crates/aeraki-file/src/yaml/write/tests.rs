@@ -15,9 +15,51 @@ fn read_back(text: &str) -> Value {
 #[rstest]
 fn strings_that_another_reader_takes_for_something_else_stand_in_quotes(
     #[values(
-        "on", "off", "y", "N", "yes", "No", "TRUE", "false", "null", "~", "", "1", "1e3", "0x1", "0o7", "010", "1_000",
-        "12:30:45", "2001-12-14", ".inf", ".NaN", "-", "=", "<<", " a", "a ", "a: b", "a #b", "#a", "&a", "*a", "!a",
-        "%a", "@a", "`a", "- a", "? a", "[a", "{a", "'a", "\"a", "|", ">", "---", "..."
+        "on",
+        "off",
+        "y",
+        "N",
+        "yes",
+        "No",
+        "TRUE",
+        "false",
+        "null",
+        "~",
+        "",
+        "1",
+        "1e3",
+        "0x1",
+        "0o7",
+        "010",
+        "1_000",
+        "12:30:45",
+        "2001-12-14",
+        ".inf",
+        ".NaN",
+        "-",
+        "=",
+        "<<",
+        " a",
+        "a ",
+        "a: b",
+        "a #b",
+        "#a",
+        "&a",
+        "*a",
+        "!a",
+        "%a",
+        "@a",
+        "`a",
+        "- a",
+        "? a",
+        "[a",
+        "{a",
+        "'a",
+        "\"a",
+        "|",
+        ">",
+        "---",
+        "..."
     )]
     text: &str,
 ) {
@@ -30,7 +72,16 @@ fn strings_that_another_reader_takes_for_something_else_stand_in_quotes(
 
 #[rstest]
 fn plain_strings_stand_as_they_are(
-    #[values("a", "outbound|20880||a.shop", "fd00::1_20880", "a.b/c", "é", "node:1", "type.googleapis.com/a.B")] text: &str,
+    #[values(
+        "a",
+        "outbound|20880||a.shop",
+        "fd00::1_20880",
+        "a.b/c",
+        "é",
+        "node:1",
+        "type.googleapis.com/a.B"
+    )]
+    text: &str,
 ) {
     assert_eq!(to_yaml_value(&json!({"k": text})), format!("k: {text}\n"));
 }
@@ -38,7 +89,17 @@ fn plain_strings_stand_as_they_are(
 #[test]
 fn lines_and_long_texts_survive() {
     let long = "word ".repeat(60);
-    for text in ["a\nb\n", "\n", "a\r\nb", "\ttab", "nul\u{0}", "\u{feff}", "\u{2028}", "\u{7f}\u{85}", &long] {
+    for text in [
+        "a\nb\n",
+        "\n",
+        "a\r\nb",
+        "\ttab",
+        "nul\u{0}",
+        "\u{feff}",
+        "\u{2028}",
+        "\u{7f}\u{85}",
+        &long,
+    ] {
         let value = json!({"k": text, "l": [text, {"m": text}]});
         assert_eq!(read_back(&to_yaml_value(&value)), value, "{text:?}");
     }
@@ -65,7 +126,10 @@ fn an_envoy_filter_reads_back_as_it_was() {
     let text = to_yaml(&filter);
     let again: Cr<EnvoyFilter> = serde_json::from_value(read_back(&text)).expect("an EnvoyFilter");
     assert_eq!(again, filter, "{text}");
-    assert!(text.contains("namespace: \"on\"") || text.contains("namespace: 'on'"), "{text}");
+    assert!(
+        text.contains("namespace: \"on\"") || text.contains("namespace: 'on'"),
+        "{text}"
+    );
 }
 
 /// Strings of the letters that mean something to YAML.

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// How a run ended.
-pub struct Ran {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// The command, not yet run.
-pub fn command(line: &[&str]) -> Command {
+pub(crate) fn command(line: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aeraki"));
     command.args(line).stdin(Stdio::null());
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"));
@@ -26,14 +26,17 @@ pub fn command(line: &[&str]) -> Command {
 }
 
 /// Runs the command to its end.
-pub fn aeraki(line: &[&str]) -> Ran {
+pub(crate) fn aeraki(line: &[&str]) -> Ran {
     ran(command(line).output().unwrap())
 }
 
 /// Runs the command with `text` as its standard input.
-pub fn aeraki_reading(line: &[&str], text: &str) -> Ran {
+pub(crate) fn aeraki_reading(line: &[&str], text: &str) -> Ran {
     let mut command = command(line);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let text = text.to_owned();

@@ -1,12 +1,9 @@
-//! The command as its users run it: arguments and files in, text and exit codes out.
-#![cfg(feature = "all")]
-
-mod support;
+//! Commands that end by themselves: arguments and files in, text and exit codes out.
 
 use rstest::rstest;
 use serde_json::Value;
 
-use support::{Ran, aeraki, aeraki_reading};
+use crate::support::{self, Ran, aeraki, aeraki_reading};
 
 fn json(ran: &Ran) -> Value {
     serde_json::from_str(&ran.out).unwrap()
@@ -16,7 +13,11 @@ fn json(ran: &Ran) -> Value {
 fn generate_prints_the_filters_of_a_folder_and_the_same_bytes_each_time() {
     let first = aeraki(&["generate", "-f", "shop"]);
     assert_eq!(first.code, 0, "{}", first.err);
-    let names: Vec<&str> = first.out.lines().filter_map(|l| l.strip_prefix("  name: ")).collect();
+    let names: Vec<&str> = first
+        .out
+        .lines()
+        .filter_map(|l| l.strip_prefix("  name: "))
+        .collect();
     assert_eq!(
         names,
         [
@@ -26,11 +27,33 @@ fn generate_prints_the_filters_of_a_folder_and_the_same_bytes_each_time() {
             "aeraki-inbound-orders.shop.example-20880",
         ]
     );
-    assert!(first.err.starts_with("4 EnvoyFilters from 4 objects in 2 files in "), "{}", first.err);
-    assert!(first.err.contains("; passed over: 1 Deployment"), "{}", first.err);
+    assert!(
+        first
+            .err
+            .starts_with("4 EnvoyFilters from 4 objects in 2 files in "),
+        "{}",
+        first.err
+    );
+    assert!(
+        first.err.contains("; passed over: 1 Deployment"),
+        "{}",
+        first.err
+    );
     assert_eq!(aeraki(&["generate", "-f", "shop"]).out, first.out);
-    let files = ["generate", "-f", "shop/orders.yaml", "-f", "shop/carts.json", "-f", "shop"];
-    assert_eq!(aeraki(&files).out, first.out, "order and repetition of -f change nothing");
+    let files = [
+        "generate",
+        "-f",
+        "shop/orders.yaml",
+        "-f",
+        "shop/carts.json",
+        "-f",
+        "shop",
+    ];
+    assert_eq!(
+        aeraki(&files).out,
+        first.out,
+        "order and repetition of -f change nothing"
+    );
 }
 
 #[test]
@@ -38,17 +61,29 @@ fn generate_reads_standard_input() {
     let text = std::fs::read_to_string("tests/fixtures/shop/carts.json").unwrap();
     let piped = aeraki_reading(&["generate", "-f", "-"], &text);
     assert_eq!(piped.code, 0, "{}", piped.err);
-    assert_eq!(piped.out, aeraki(&["generate", "-f", "shop/carts.json"]).out);
-    assert_eq!(aeraki_reading(&["generate", "-f", "-", "-f", "-"], &text).code, 2);
+    assert_eq!(
+        piped.out,
+        aeraki(&["generate", "-f", "shop/carts.json"]).out
+    );
+    assert_eq!(
+        aeraki_reading(&["generate", "-f", "-", "-f", "-"], &text).code,
+        2
+    );
 }
 
 #[test]
 fn generate_has_a_form_for_each_reader() {
     let list = json(&aeraki(&["generate", "-f", "shop", "-o", "json"]));
-    assert_eq!((&list["apiVersion"], &list["kind"]), (&"v1".into(), &"List".into()));
+    assert_eq!(
+        (&list["apiVersion"], &list["kind"]),
+        (&"v1".into(), &"List".into())
+    );
     assert_eq!(list["items"].as_array().unwrap().len(), 4);
     let names = aeraki(&["generate", "-f", "shop", "-o", "name"]).out;
-    assert_eq!(names.lines().last(), Some("shop/aeraki-inbound-orders.shop.example-20880"));
+    assert_eq!(
+        names.lines().last(),
+        Some("shop/aeraki-inbound-orders.shop.example-20880")
+    );
     let table = aeraki(&["generate", "-f", "shop", "-o", "table"]).out;
     assert!(table.starts_with("SERVICE"), "{table}");
     assert_eq!(table.lines().count(), 5);
@@ -56,12 +91,25 @@ fn generate_has_a_form_for_each_reader() {
 
 #[test]
 fn generate_confines_itself_to_a_protocol() {
-    let names = aeraki(&["generate", "-f", "shop", "-o", "name", "--protocol", "Thrift"]).out;
+    let names = aeraki(&[
+        "generate",
+        "-f",
+        "shop",
+        "-o",
+        "name",
+        "--protocol",
+        "Thrift",
+    ])
+    .out;
     assert_eq!(names.lines().count(), 2);
     assert!(names.lines().all(|name| name.contains("carts")), "{names}");
     let unknown = aeraki(&["generate", "-f", "shop", "--protocol", "thirft"]);
     assert_eq!(unknown.code, 2);
-    assert!(unknown.err.contains("did you mean `thrift`?"), "{}", unknown.err);
+    assert!(
+        unknown.err.contains("did you mean `thrift`?"),
+        "{}",
+        unknown.err
+    );
 }
 
 #[test]
@@ -69,11 +117,18 @@ fn generate_says_what_it_skips_as_far_as_it_is_asked() {
     let usual = aeraki(&["generate", "-f", "shop"]);
     assert!(!usual.err.contains("AER0100"), "{}", usual.err);
     let all = aeraki(&["generate", "-f", "shop", "--show-skipped"]);
-    assert!(all.err.contains("Info [AER0100] (ServiceEntry shop/orders shop/orders.yaml:16:11)"));
+    assert!(
+        all.err
+            .contains("Info [AER0100] (ServiceEntry shop/orders shop/orders.yaml:16:11)")
+    );
     assert_eq!(aeraki(&["generate", "-f", "shop", "-q"]).err, "");
     let typo = aeraki(&["generate", "-f", "typo"]);
     assert_eq!((typo.code, typo.out.as_str()), (0, ""));
-    assert!(typo.err.contains("did you mean `tcp-dubbo-orders`?"), "{}", typo.err);
+    assert!(
+        typo.err.contains("did you mean `tcp-dubbo-orders`?"),
+        "{}",
+        typo.err
+    );
 }
 
 #[test]
@@ -81,10 +136,20 @@ fn a_broken_document_or_a_missing_path_does_not_hide_the_rest() {
     let broken = aeraki(&["generate", "-f", "broken", "-o", "name"]);
     assert_eq!(broken.code, 1);
     assert_eq!(broken.out.lines().count(), 1);
-    assert!(broken.err.contains("Error [AER0001] (broken/broken.yaml:4:"), "{}", broken.err);
+    assert!(
+        broken
+            .err
+            .contains("Error [AER0001] (broken/broken.yaml:4:"),
+        "{}",
+        broken.err
+    );
     let missing = aeraki(&["generate", "-f", "nowhere", "-f", "shop", "-o", "name"]);
     assert_eq!((missing.code, missing.out.lines().count()), (1, 4));
-    assert!(missing.err.contains("error: cannot read nowhere: "), "{}", missing.err);
+    assert!(
+        missing.err.contains("error: cannot read nowhere: "),
+        "{}",
+        missing.err
+    );
     assert_eq!(aeraki(&["analyze", "nowhere", "shop"]).code, 1);
 }
 
@@ -114,7 +179,12 @@ fn analyze_points_at_typos() {
 fn analyze_of_good_config_ends_well() {
     let ran = aeraki(&["analyze", "shop"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert!(ran.err.starts_with("✔ no issues found in 4 objects in 2 files"), "{}", ran.err);
+    assert!(
+        ran.err
+            .starts_with("✔ no issues found in 4 objects in 2 files"),
+        "{}",
+        ran.err
+    );
 }
 
 #[rstest]
@@ -130,19 +200,35 @@ fn thresholds_and_suppressions_decide_what_counts(
 ) {
     let line = [&["analyze", "-f", "typo", "-o", "json"], flags].concat();
     let ran = aeraki(&line);
-    assert_eq!((ran.code, json(&ran).as_array().unwrap().len()), (code, shown), "{}", ran.out);
+    assert_eq!(
+        (ran.code, json(&ran).as_array().unwrap().len()),
+        (code, shown),
+        "{}",
+        ran.out
+    );
 }
 
 #[test]
 fn analyze_has_a_form_for_each_program() {
     let list = json(&aeraki(&["analyze", "-f", "typo", "-o", "json"]));
-    let references: Vec<&str> =
-        list.as_array().unwrap().iter().map(|f| f["reference"].as_str().unwrap()).collect();
-    assert_eq!(references, ["typo/orders.yaml:11:11", "typo/orders.yaml:13:5"]);
+    let references: Vec<&str> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["reference"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        references,
+        ["typo/orders.yaml:11:11", "typo/orders.yaml:13:5"]
+    );
     let yaml = aeraki(&["analyze", "-f", "typo", "-o", "yaml"]).out;
     assert_eq!(serde_saphyr::from_str::<Value>(&yaml).unwrap(), list);
     let github = aeraki(&["analyze", "-f", "typo", "-o", "github"]).out;
-    assert!(github.lines().all(|line| line.starts_with("::warning file=typo/orders.yaml,line=1")));
+    assert!(
+        github
+            .lines()
+            .all(|line| line.starts_with("::warning file=typo/orders.yaml,line=1"))
+    );
     let sarif = json(&aeraki(&["analyze", "-f", "typo", "-o", "sarif"]));
     assert_eq!(sarif["runs"][0]["results"][1]["ruleId"], "AER0002");
 }
@@ -160,10 +246,19 @@ fn colours_come_only_when_asked_for() {
 fn codes_are_listed_and_explained() {
     let explained = aeraki(&["analyze", "--explain", "aer0101"]);
     assert_eq!(explained.code, 0);
-    assert!(explained.out.starts_with("AER0101 (Warning): "), "{}", explained.out);
+    assert!(
+        explained.out.starts_with("AER0101 (Warning): "),
+        "{}",
+        explained.out
+    );
     assert!(aeraki(&["analyze", "-L"]).out.lines().count() > 30);
     let list = json(&aeraki(&["analyze", "-L", "-o", "json"]));
-    assert!(list.as_array().unwrap().iter().all(|code| code["remedy"].is_string()));
+    assert!(
+        list.as_array()
+            .unwrap()
+            .iter()
+            .all(|code| code["remedy"].is_string())
+    );
     let near = aeraki(&["analyze", "--explain", "AER010"]);
     assert!(near.err.contains("did you mean AER01"), "{}", near.err);
 }
@@ -171,13 +266,21 @@ fn codes_are_listed_and_explained() {
 #[test]
 fn protocols_are_listed_for_people_and_programs() {
     let list = json(&aeraki(&["protocols", "-o", "json"]));
-    let names: Vec<&str> =
-        list.as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["dubbo", "kafka", "redis", "thrift", "zookeeper"]);
     let table = aeraki(&["protocols"]).out;
     assert_eq!(table.lines().count(), 6);
     assert!(aeraki(&["protocols", "-o", "wide"]).out.starts_with(&table));
-    assert!(aeraki(&["protocols", "-o", "markdown"]).out.starts_with("# Protocols"));
+    assert!(
+        aeraki(&["protocols", "-o", "markdown"])
+            .out
+            .starts_with("# Protocols")
+    );
 }
 
 #[test]
@@ -186,29 +289,58 @@ fn settings_come_from_file_environment_and_flags() {
     let path = dir.path().join("settings.yaml");
     std::fs::write(&path, "rootNamespace: mesh\nscope: service-namespace\n").unwrap();
     let file = path.to_str().unwrap();
-    let printed = aeraki(&["generate", "--settings", file, "--domain", "corp", "--print-config"]);
+    let printed = aeraki(&[
+        "generate",
+        "--settings",
+        file,
+        "--domain",
+        "corp",
+        "--print-config",
+    ]);
     assert_eq!(printed.code, 0, "{}", printed.err);
-    for line in ["rootNamespace: mesh", "scope: service-namespace", "domain: corp"] {
-        assert!(printed.out.lines().any(|printed| printed == line), "{}", printed.out);
+    for line in [
+        "rootNamespace: mesh",
+        "scope: service-namespace",
+        "domain: corp",
+    ] {
+        assert!(
+            printed.out.lines().any(|printed| printed == line),
+            "{}",
+            printed.out
+        );
     }
     let names = aeraki(&["generate", "--settings", file, "-f", "shop", "-o", "name"]).out;
-    assert!(names.lines().all(|name| name.starts_with("shop/")), "{names}");
+    assert!(
+        names.lines().all(|name| name.starts_with("shop/")),
+        "{names}"
+    );
     let by_environment = support::command(&["generate", "-f", "shop", "-o", "name"])
         .env("AERAKI_DISABLE_PROTOCOL", "dubbo")
         .output()
         .unwrap();
-    assert!(!String::from_utf8(by_environment.stdout).unwrap().contains("orders"));
+    assert!(
+        !String::from_utf8(by_environment.stdout)
+            .unwrap()
+            .contains("orders")
+    );
     std::fs::write(&path, "rootNamspace: mesh\n").unwrap();
     let refused = aeraki(&["generate", "--settings", file, "-f", "shop"]);
     assert_eq!(refused.code, 1);
-    assert!(refused.err.contains("did you mean `rootNamespace`?"), "{}", refused.err);
+    assert!(
+        refused.err.contains("did you mean `rootNamespace`?"),
+        "{}",
+        refused.err
+    );
 }
 
 #[test]
 fn completions_and_versions_are_printed() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = aeraki(&["completion", shell]);
-        assert!(script.code == 0 && script.out.contains("analyze"), "{shell}");
+        assert!(
+            script.code == 0 && script.out.contains("analyze"),
+            "{shell}"
+        );
     }
     assert!(aeraki(&["version"]).out.starts_with("aeraki "));
     assert!(json(&aeraki(&["version", "-o", "json"]))["version"].is_string());
@@ -219,13 +351,18 @@ fn completions_and_versions_are_printed() {
 #[test]
 fn a_reader_that_goes_away_ends_the_command_in_silence() {
     use std::process::Stdio;
-    // The list of codes is longer than a pipe holds many times over only if it is repeated; closing the reading end
-    // before anything is written is the same to the writer.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut command = support::command(&["analyze", "-L", "-o", "markdown"]);
-    let ran = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
-    assert_eq!((ran.status.code(), ran.stderr.as_slice()), (Some(0), &[][..]));
+    let ran = command
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!(
+        (ran.status.code(), ran.stderr.as_slice()),
+        (Some(0), &[][..])
+    );
 }
 
 #[rstest]

@@ -1,0 +1,109 @@
+//! The loop of `aeraki run`: a change of files, a look at them, until a signal ends it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aeraki_file::{Pace, Roots, Watch};
+use anyhow::{Context as _, Result, bail};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tracing::{info, warn};
+
+use super::keeper::Keeper;
+
+/// An editor or `cp` writes a file in several steps, and half a file can be good YAML: so it waits until a file is quiet.
+const SETTLE: Duration = Duration::from_millis(50);
+
+pub(super) fn run(roots: &Roots, keeper: Keeper) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(keep(roots, keeper))
+}
+
+async fn keep(roots: &Roots, mut keeper: Keeper) -> Result<ExitCode> {
+    // Signals are caught before anything is written, and changes watched before anything is read.
+    let mut end = End::new().context("signals cannot be caught")?;
+    let (sender, mut changes) = unbounded_channel();
+    let pace = Pace {
+        settle: SETTLE,
+        ..Pace::default()
+    };
+    let watch = Watch::start(roots, pace, {
+        // Fails only when the loop has ended.
+        move |touched| drop(sender.send(touched))
+    });
+    if let Some(trouble) = watch.trouble() {
+        let seconds = pace.interval.as_secs();
+        warn!(trouble, seconds, "Looking at the files at intervals only");
+    }
+    keeper.start()?;
+    loop {
+        tokio::select! {
+            signal = end.signal() => {
+                info!(signal, "Ending");
+                return Ok(ExitCode::SUCCESS);
+            }
+            touched = changes.recv() => {
+                let Some(touched) = touched else { bail!("the watch over the files has ended") };
+                keeper.look(&merged(touched, &mut changes));
+            }
+        }
+    }
+}
+
+/// What changed while an earlier change was worked on is one change.
+fn merged(
+    mut touched: BTreeSet<PathBuf>,
+    changes: &mut UnboundedReceiver<BTreeSet<PathBuf>>,
+) -> BTreeSet<PathBuf> {
+    while let Ok(more) = changes.try_recv() {
+        touched.extend(more);
+    }
+    touched
+}
+
+/// The signals that ask for an end.
+#[cfg(unix)]
+struct End {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl End {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self {
+            terminate,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn signal(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// The signals that ask for an end.
+#[cfg(not(unix))]
+struct End;
+
+#[cfg(not(unix))]
+impl End {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn signal(&mut self) -> &'static str {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => "Ctrl-C",
+            Err(_) => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! `aeraki run` end to end: files change, the output directory follows, a signal ends it.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::support;
+
+/// Long enough for a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running command, its directories and what it has logged so far.
+struct Running {
+    dir: TempDir,
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Running {
+    fn start(files: &[(&str, &str)], flags: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("in")).unwrap();
+        for (name, text) in files {
+            fs::write(dir.path().join("in").join(name), text).unwrap();
+        }
+        Self::start_in(dir, flags)
+    }
+
+    fn start_in(dir: TempDir, flags: &[&str]) -> Self {
+        let mut child = support::command(&["run", "--config-source", "file"])
+            .args(["--config-dir", "in", "--output-dir", "out"])
+            .args(flags)
+            .current_dir(dir.path())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let (lines, kept) = (
+            BufReader::new(child.stderr.take().unwrap()).lines(),
+            Arc::clone(&log),
+        );
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                kept.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        let running = Self { dir, child, log };
+        running.wait("it is ready", || {
+            running.log().contains("Output is up to date")
+        });
+        running
+    }
+
+    fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    fn input(&self, name: &str) -> PathBuf {
+        self.dir.path().join("in").join(name)
+    }
+
+    fn output(&self, name: &str) -> PathBuf {
+        self.dir.path().join("out").join(name)
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        files_below(&self.dir.path().join("out"))
+    }
+
+    fn wait(&self, what: &str, is_so: impl Fn() -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(
+                Instant::now() < until,
+                "waited in vain until {what}; log:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Ends it with a signal; how long that took and with which code.
+    fn end(mut self, signal: &str) -> (Duration, Option<i32>) {
+        let start = Instant::now();
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let code = self.child.wait().unwrap().code();
+        (start.elapsed(), code)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended, unless the test has failed.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn files_below(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.push(path.strip_prefix(directory).unwrap().display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn service(name: &str, address: &str) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: {name}, namespace: shop}}
+spec:
+  hosts: [{name}.shop.example]
+  addresses: [{address}]
+  ports: [{{number: 9090, name: tcp-thrift-{name}, protocol: TCP}}]
+  resolution: STATIC
+  workloadSelector: {{labels: {{app: {name}}}}}
+"
+    )
+}
+
+fn outbound(name: &str, address: &str) -> String {
+    format!("istio-system/aeraki-outbound-{name}.shop.example-{address}-9090.yaml")
+}
+
+fn inbound(name: &str) -> String {
+    format!("shop/aeraki-inbound-{name}.shop.example-9090.yaml")
+}
+
+#[test]
+fn the_output_follows_the_files_until_a_signal_ends_it() {
+    let running = Running::start(&[("carts.yaml", &service("carts", "240.0.0.1"))], &[]);
+    assert!(
+        running.log().contains("thrift (proto-thrift)"),
+        "{}",
+        running.log()
+    );
+    assert_eq!(
+        running.outputs(),
+        [outbound("carts", "240.0.0.1"), inbound("carts")]
+    );
+
+    // Added.
+    fs::write(running.input("stock.yaml"), service("stock", "240.0.0.2")).unwrap();
+    running.wait("the new service has its filters", || {
+        running.outputs().len() == 4
+    });
+
+    // Edited: another address is another object.
+    fs::write(running.input("carts.yaml"), service("carts", "240.0.0.3")).unwrap();
+    running.wait("the new address is served", || {
+        running.output(&outbound("carts", "240.0.0.3")).exists()
+            && !running.output(&outbound("carts", "240.0.0.1")).exists()
+    });
+
+    // Broken: what it stood for stays, and the log says so.
+    let before = running.outputs();
+    fs::write(running.input("carts.yaml"), "kind: [ServiceEntry\n").unwrap();
+    running.wait("the broken file is reported", || {
+        let log = running.log();
+        log.contains("AER0001") && log.contains("Kept as it was last read")
+    });
+    assert_eq!(running.outputs(), before);
+
+    // While one file is broken, the others are served.
+    fs::write(running.input("stock.yaml"), service("stock", "240.0.0.4")).unwrap();
+    running.wait("the other file is served", || {
+        running.output(&outbound("stock", "240.0.0.4")).exists()
+    });
+    assert!(running.output(&inbound("carts")).exists());
+
+    // Mended.
+    fs::write(running.input("carts.yaml"), service("carts", "240.0.0.3")).unwrap();
+    running.wait("it is solved", || running.log().contains("Solved"));
+
+    // Removed.
+    fs::remove_file(running.input("stock.yaml")).unwrap();
+    running.wait("its filters are gone", || {
+        running.outputs() == [outbound("carts", "240.0.0.3"), inbound("carts")]
+    });
+
+    let log = running.log();
+    assert_eq!(
+        log.matches("AER0001").count(),
+        2,
+        "once when it came, once when it went:\n{log}"
+    );
+    let (took, code) = running.end("-TERM");
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn what_is_not_ours_is_never_touched_and_what_is_ours_is_put_right() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("in")).unwrap();
+    fs::create_dir_all(dir.path().join("out/shop")).unwrap();
+    fs::write(
+        dir.path().join("in/carts.yaml"),
+        service("carts", "240.0.0.1"),
+    )
+    .unwrap();
+    let foreign = "# somebody's own\nkind: EnvoyFilter\n";
+    fs::write(dir.path().join("out").join(inbound("carts")), foreign).unwrap();
+    fs::write(dir.path().join("out/shop/notes.txt"), "mine").unwrap();
+    let running = Running::start_in(dir, &["--log-format", "json"]);
+
+    assert_eq!(
+        fs::read_to_string(running.output(&inbound("carts"))).unwrap(),
+        foreign
+    );
+    assert_eq!(
+        fs::read_to_string(running.output("shop/notes.txt")).unwrap(),
+        "mine"
+    );
+    let log = running.log();
+    assert!(log.contains("not an EnvoyFilter of ours"), "{log}");
+    for line in log.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+
+    let ours = running.output(&outbound("carts", "240.0.0.1"));
+    let text = fs::read_to_string(&ours).unwrap();
+    fs::write(&ours, text.replace("priority: 10", "priority: 11")).unwrap();
+    running.wait("what was tampered with is put right", || {
+        fs::read_to_string(&ours).unwrap_or_default() == text
+    });
+    assert_eq!(running.end("-INT").1, Some(0));
+}
+
+#[test]
+fn a_start_with_a_broken_file_deletes_nothing() {
+    let running = Running::start(&[("a.yaml", &service("carts", "240.0.0.1"))], &[]);
+    let Running { dir, .. } = &running;
+    let kept = dir.path().to_owned();
+    let before = running.outputs();
+    fs::write(running.input("b.yaml"), "kind: {\n").unwrap();
+    fs::remove_file(running.input("a.yaml")).unwrap();
+    let flags = ["run", "--config-dir", "in", "--output-dir", "out", "--once"];
+    let again = || {
+        support::command(&flags)
+            .current_dir(&kept)
+            .output()
+            .unwrap()
+    };
+    let ran = again();
+    assert_eq!(ran.status.code(), Some(1));
+    let log = String::from_utf8(ran.stderr).unwrap();
+    assert!(log.contains("not all config could be read"), "{log}");
+    assert_eq!(running.outputs(), before);
+    fs::remove_file(running.input("b.yaml")).unwrap();
+    assert_eq!(again().status.code(), Some(0));
+    assert!(running.outputs().is_empty());
+}
+
+#[test]
+fn output_inside_the_config_does_not_feed_on_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("carts.yaml"), service("carts", "240.0.0.1")).unwrap();
+    let flags = ["run", "--config-dir", ".", "--output-dir", "out", "--once"];
+    for _ in 0..2 {
+        let ran = support::command(&flags)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let log = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(0), "{log}");
+        assert!(log.contains("files=1 objects=1 filters=2"), "{log}");
+    }
+    let flags = ["run", "--config-dir", "out", "--output-dir", ".", "--once"];
+    let ran = support::command(&flags)
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(
+        String::from_utf8(ran.stderr)
+            .unwrap()
+            .contains("choose another output directory")
+    );
+}
+
+#[test]
+fn a_config_directory_that_is_not_there_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = ["run", "--config-dir", "nowhere", "--output-dir", "out"];
+    let ran = support::command(&flags)
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(
+        String::from_utf8(ran.stderr)
+            .unwrap()
+            .contains("cannot read nowhere")
+    );
+}
