@@ -53,7 +53,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     fs::write(out.join("descriptors.bin"), &bytes)?;
 
-    fs::write(out.join("schema.rs"), schema::tables(&descriptors, "istio."))?;
+    fs::write(
+        out.join("schema.rs"),
+        schema::tables(&descriptors, "istio."),
+    )?;
 
     let mut wire = prost_build::Config::new();
     wire.compile_well_known_types()

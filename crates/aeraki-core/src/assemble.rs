@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::draft::{ClusterChange, ClusterPatch, Direction, FilterDraft, NetworkFilter, Placement};
 use crate::listener::{ListenerMatch, Outbound};
 use crate::names;
-use crate::object::{Object, ObjectKey};
+use crate::object::ObjectKey;
 use crate::protocol::Protocol;
 use crate::registry::Registration;
 use crate::scope::Target;
@@ -77,7 +77,7 @@ pub(crate) struct Assembly<'a> {
     pub(crate) service: &'a Service,
     pub(crate) port: &'a Port,
     /// Objects besides the service that went into it.
-    pub(crate) sources: &'a [&'a Object],
+    pub(crate) sources: &'a [ObjectKey],
 }
 
 impl Assembly<'_> {
@@ -321,7 +321,7 @@ impl Assembly<'_> {
     }
 
     fn source(&self) -> String {
-        let mut all: Vec<String> = self.sources.iter().map(|o| reference(&o.key)).collect();
+        let mut all: Vec<String> = self.sources.iter().map(reference).collect();
         all.push(reference(self.service.object()));
         all.sort();
         all.dedup();

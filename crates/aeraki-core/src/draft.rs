@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use crate::object::{Object, ObjectKey};
 use crate::settings::ProxyMetadata;
 
 /// Which side of the call the filter stands on.
@@ -63,6 +64,7 @@ pub struct FilterDraft {
     pub(crate) clusters: Vec<ClusterPatch>,
     pub(crate) confidential: bool,
     pub(crate) only_for: Option<ProxyMetadata>,
+    pub(crate) sources: Vec<ObjectKey>,
 }
 
 impl FilterDraft {
@@ -75,6 +77,7 @@ impl FilterDraft {
             clusters: Vec::new(),
             confidential: false,
             only_for: None,
+            sources: Vec::new(),
         }
     }
 
@@ -90,6 +93,15 @@ impl FilterDraft {
     #[must_use]
     pub fn confidential(mut self) -> Self {
         self.confidential = true;
+        self
+    }
+
+    /// Names objects besides the service and its VirtualService that went into the draft. They are listed in the
+    /// EnvoyFilter's annotations.
+    #[must_use]
+    pub fn made_from<'o>(mut self, objects: impl IntoIterator<Item = &'o Object>) -> Self {
+        self.sources
+            .extend(objects.into_iter().map(|object| object.key.clone()));
         self
     }
 

@@ -157,17 +157,15 @@ impl PortTask<'_> {
             self.report_gate(&mut output.diagnostics);
         }
         let report = &mut output.diagnostics;
+        self.check_annotations(report);
         let owner = self.host_owner();
         if let Some(owner) = owner {
             self.report_duplicate(owner, report);
         }
         // The inbound filters of one namespace are called by host and port, so there too only one can be.
         let is_double = owner.is_some_and(|o| o.object.namespace == *self.service.namespace());
-        let inbound = if is_double {
-            None
-        } else {
-            self.inbound(report)
-        };
+        let nowhere = is_double || self.registration.is_outbound_only();
+        let inbound = if nowhere { None } else { self.inbound(report) };
         let audiences = if owner.is_some() {
             Vec::new()
         } else {
@@ -208,8 +206,6 @@ impl PortTask<'_> {
             let Some(drafts) = self.drafts(audience.rule, inbound, output) else {
                 continue;
             };
-            let sources: Vec<&Object> = audience.rule.into_iter().collect();
-            let assembly = self.assembly(&sources);
             if let Some(side) = wanted {
                 let made = drafts
                     .iter()
@@ -222,6 +218,12 @@ impl PortTask<'_> {
                 .filter(|draft| draft.direction == Direction::Outbound)
                 .collect();
             let targets = self.confine(&outbound, audience, audiences, &mut output.diagnostics);
+            let of_drafts = outbound
+                .iter()
+                .flat_map(|draft| draft.sources.iter().cloned());
+            let rule = audience.rule.map(|rule| rule.key.clone());
+            let sources: Vec<ObjectKey> = rule.into_iter().chain(of_drafts).collect();
+            let assembly = self.assembly(&sources);
             output
                 .filters
                 .extend(assembly.outbound(&outbound, &listeners, &targets));
@@ -234,11 +236,11 @@ impl PortTask<'_> {
         if side.shared && placement == Placement::InsertBefore {
             return None;
         }
-        self.assembly(&[])
+        self.assembly(&draft.sources)
             .inbound(draft, side.inbound.target_port(), side.selector)
     }
 
-    fn assembly<'s>(&'s self, sources: &'s [&'s Object]) -> Assembly<'s> {
+    fn assembly<'s>(&'s self, sources: &'s [ObjectKey]) -> Assembly<'s> {
         Assembly {
             settings: self.world.settings(),
             registration: self.registration,
@@ -329,6 +331,26 @@ impl PortTask<'_> {
         sentence: impl Into<String>,
     ) -> Diagnostic {
         Diagnostic::new(code, self.service.object(), sentence).at(self.port.field())
+    }
+
+    /// A mistyped annotation would otherwise be silent: nobody reads it.
+    fn check_annotations(&self, report: &mut Vec<Diagnostic>) {
+        let known = || self.registration.own_annotations().iter().map(|a| a.key);
+        let prefix = |key: &str| key.split_once('/').map(|(prefix, _)| prefix.len());
+        let same_prefix = |a: &str, b: &str| prefix(a).is_some_and(|n| b.get(..=n) == a.get(..=n));
+        for key in self.service.annotations().keys() {
+            if !known().any(|one| same_prefix(one, key)) || known().any(|one| one == key) {
+                continue;
+            }
+            let protocol = self.registration.protocol();
+            let sentence = format!("{protocol} reads no annotation `{key}`");
+            let diagnostic = self.about(&catalogue::UNKNOWN_ANNOTATION, sentence);
+            let diagnostic = diagnostic.at(crate::generator::annotation_field(key));
+            report.push(match near_miss::closest(key, known()) {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None => diagnostic,
+            });
+        }
     }
 
     fn report_gate(&self, report: &mut Vec<Diagnostic>) {

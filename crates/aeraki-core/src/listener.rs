@@ -56,6 +56,15 @@ pub(crate) fn names(service: &Service, port: &Port, settings: &Settings) -> Vec<
     names
 }
 
+/// Whether no listener of the service has a name that is known, so that only the port's number can match one.
+pub(crate) fn needs_number(service: &Service) -> bool {
+    match service.addressing() {
+        Addressing::Headless(endpoints) => endpoints.is_empty(),
+        Addressing::Unknown => true,
+        Addressing::Explicit { .. } | Addressing::Allocated(_) | Addressing::Wildcard => false,
+    }
+}
+
 /// The listeners to patch, parted as EnvoyFilters are named, and what was left out.
 pub(crate) fn outbound(
     world: &World,

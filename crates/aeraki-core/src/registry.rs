@@ -178,6 +178,7 @@ pub struct Registration {
     annotations: &'static [Annotation],
     codes: &'static [&'static Code],
     checks: &'static [Check],
+    outbound_only: bool,
     origin: &'static str,
 }
 
@@ -197,6 +198,7 @@ impl Registration {
             annotations: &[],
             codes: &[],
             checks: &[],
+            outbound_only: false,
             origin: "",
         }
     }
@@ -264,6 +266,13 @@ impl Registration {
         self
     }
 
+    /// The filter cannot stand on the server's side at all, so nothing is said about its absence there.
+    #[must_use]
+    pub const fn outbound_only(mut self) -> Self {
+        self.outbound_only = true;
+        self
+    }
+
     /// The crate that registers it; [`register!`](crate::register) fills it in.
     #[must_use]
     pub const fn origin(mut self, origin: &'static str) -> Self {
@@ -309,6 +318,14 @@ impl Registration {
 
     pub(crate) const fn own_checks(&self) -> &'static [Check] {
         self.checks
+    }
+
+    pub(crate) const fn is_outbound_only(&self) -> bool {
+        self.outbound_only
+    }
+
+    pub(crate) const fn own_annotations(&self) -> &'static [Annotation] {
+        self.annotations
     }
 
     pub(crate) const fn is_gated(&self) -> bool {
@@ -392,6 +409,14 @@ pub enum RegistryError {
         /// The other crate.
         second: &'static str,
     },
+    /// A diagnostic code has two meanings.
+    #[error(
+        "the diagnostic code {code} is registered twice with different meanings; renumber one of them"
+    )]
+    DuplicateCode {
+        /// The code.
+        code: &'static str,
+    },
 }
 
 /// The protocols of this binary.
@@ -432,10 +457,26 @@ impl Registry {
                 }
             }
         }
-        Ok(Self {
+        let registry = Self {
             registrations,
             by_token,
-        })
+        };
+        registry.check_codes()?;
+        Ok(registry)
+    }
+
+    /// Two meanings of one code would make every message about it a riddle.
+    fn check_codes(&self) -> Result<(), RegistryError> {
+        let mut seen: BTreeMap<&'static str, &'static Code> = BTreeMap::new();
+        for code in self.codes() {
+            if seen
+                .insert(code.id, code)
+                .is_some_and(|earlier| earlier != code)
+            {
+                return Err(RegistryError::DuplicateCode { code: code.id });
+            }
+        }
+        Ok(())
     }
 
     /// All registrations, by protocol name.

@@ -189,6 +189,12 @@ impl Service {
             .filter(|v| !v.is_empty())
     }
 
+    /// All annotations of its object.
+    #[must_use]
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.object.meta.annotations
+    }
+
     /// When its object was created.
     #[must_use]
     pub fn created(&self) -> Option<Timestamp> {

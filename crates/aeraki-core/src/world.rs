@@ -334,10 +334,11 @@ impl World {
                         ClaimKey::Inbound { .. } => Visibility::Everywhere,
                         _ => service.visibility().clone(),
                     };
+                    let by_number = matches!(key, ClaimKey::Port(_));
                     let claim = Claim {
                         key,
                         claimant: claimant.clone(),
-                        ours,
+                        ours: ours && (!by_number || listener::needs_number(service)),
                     };
                     claims.push((claim, visibility));
                 }

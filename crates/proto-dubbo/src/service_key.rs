@@ -34,7 +34,7 @@ pub(crate) const ANNOTATIONS: &[Annotation] = &[
 ];
 
 pub(crate) static ANY_INTERFACE_COVERS_ALL: Code = Code {
-    id: "AER0501",
+    id: "AER0531",
     severity: Severity::Info,
     title: "the interface `*` covers the others of the list",
     explanation: "The annotation `interface` lists `*` beside other interfaces. All have the same routes, so the others change nothing. `*` is put last, because the first interface that fits a call decides.",

@@ -51,7 +51,9 @@ impl Generator for Redis {
             None => clusters::Changes::default(),
         };
         let draft = network_filter::replace(Direction::Outbound, REDIS_PROXY, &filter.config)?
-            .with_clusters(clusters.patches);
+            .with_clusters(clusters.patches)
+            .made_from(service.iter().map(|given| given.object))
+            .made_from(destination.iter().map(|given| given.object));
         let forms = [filter.credentials, clusters.credentials];
         let namespace = ctx.service().namespace();
         let draft = if forms.contains(&Some(Form::Reference)) {
@@ -72,6 +74,7 @@ aeraki_core::register!(
     Registration::new(Protocol::Redis, &Redis)
         .maturity(Maturity::Beta)
         .envoy_filter(REDIS_PROXY)
+        .outbound_only()
         .expresses(Expresses { routing: Routing::Default, ..Expresses::NOTHING })
         .inputs(inputs::INPUTS)
         .annotations(&[Annotation {

@@ -22,7 +22,7 @@ pub(crate) const ANNOTATIONS: [Annotation; 2] = [
 ];
 
 pub(crate) static HEADERS_ARE_LOST: Code = Code {
-    id: "AER0510",
+    id: "AER0521",
     severity: Severity::Warning,
     title: "a route asks for a header that the transport cannot carry",
     explanation: "Only the header transport (THeader) carries headers. The service's annotation sets another one, so a route that asks for a header matches no call, and its calls go on to the routes behind it.",

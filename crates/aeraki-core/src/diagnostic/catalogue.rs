@@ -59,6 +59,10 @@ codes! {
         "The annotation is ignored as a whole; what it was meant to set keeps its default.",
         "Correct the value as the message says.";
 
+    UNKNOWN_ANNOTATION = "AER0112" Warning "unknown annotation",
+        "The annotation's prefix is one of the protocol's, but the protocol reads no annotation of that name, so it has no effect.",
+        "Correct the name; `aeraki protocols -o wide` lists the annotations.";
+
     NO_ADDRESS = "AER0120" Info "the service has no address of its own",
         "Without an address the service's outbound listener has no name of its own. Aeraki patches the names that Istio may give it: the address that istiod allocates, and the wildcard listener of the port where no older service owns it.",
         "Give the service an address (a ServiceEntry's `spec.addresses`), and its listener cannot be taken for another's.";

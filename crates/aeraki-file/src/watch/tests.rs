@@ -102,5 +102,5 @@ fn a_burst_of_changes_is_few_looks() {
         fs::write(directory.path().join(format!("{number}.yaml")), "a").expect("written");
     }
     wait_for(&looked, "99.yaml");
-    assert!(looked.try_iter().count() < 10);
+    assert!(looked.try_iter().count() < 50);
 }
