@@ -114,7 +114,7 @@ pub enum ParseDurationError {
     MissingUnit,
     /// A unit that does not exist.
     UnknownUnit,
-    /// Longer than ten thousand years.
+    /// Longer than 292 years.
     OutOfRange,
 }
 
@@ -124,7 +124,7 @@ impl fmt::Display for ParseDurationError {
             Self::Number => "not a duration: write a number with a unit, such as 1.5s or 1m30s",
             Self::MissingUnit => "duration without a unit: use ns, us, ms, s, m or h, such as 5s",
             Self::UnknownUnit => "unknown unit in a duration: use ns, us, ms, s, m or h",
-            Self::OutOfRange => "duration out of range: at most ten thousand years",
+            Self::OutOfRange => "duration out of range: over 292 years, which is as far as Envoy counts",
         })
     }
 }

@@ -128,9 +128,15 @@ impl Assembly<'_> {
             .collect();
         let mut filters = Vec::new();
         for (index, group) in listeners.iter().enumerate() {
-            let network = self.listener_patches(drafts, group);
-            for target in targets {
-                let mut patches = network.clone();
+            let mut network = self.listener_patches(drafts, group);
+            for (turn, target) in targets.iter().enumerate() {
+                // Configs are large, and mostly there is one target: the last one takes them.
+                let is_last = turn + 1 == targets.len();
+                let mut patches = if is_last {
+                    std::mem::take(&mut network)
+                } else {
+                    network.clone()
+                };
                 // One object per scope carries them, and a namespace's own filter stands beside the common one.
                 if index == 0 && !target.overrides {
                     patches.extend(clusters.iter().cloned());

@@ -124,7 +124,7 @@ fn outputs() -> Vec<Value> {
         ..Settings::default()
     };
     let mut outputs = Vec::new();
-    for _ in 0..200 {
+    for _ in 0..500 {
         let mut jsons = strategy
             .new_tree(&mut runner)
             .expect("a mesh can be drawn")
