@@ -124,7 +124,9 @@ impl fmt::Display for ParseDurationError {
             Self::Number => "not a duration: write a number with a unit, such as 1.5s or 1m30s",
             Self::MissingUnit => "duration without a unit: use ns, us, ms, s, m or h, such as 5s",
             Self::UnknownUnit => "unknown unit in a duration: use ns, us, ms, s, m or h",
-            Self::OutOfRange => "duration out of range: over 292 years, which is as far as Envoy counts",
+            Self::OutOfRange => {
+                "duration out of range: over 292 years, which is as far as Envoy counts"
+            }
         })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aeraki_core::diagnostic::{Diagnostic, Severity, catalogue};
 use aeraki_core::engine::Engine;
 use aeraki_core::registry::Decision;
-use aeraki_file::{Source, Span};
+use aeraki_file::{DOCUMENT, Source, Span};
 
 /// A diagnostic, and where it points if the object came from a file.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ impl Finding {
 
     /// Whether it is about a text that no object could be read from.
     pub(crate) fn is_about_text(&self) -> bool {
-        self.diagnostic.object.kind.name() == "Document"
+        self.diagnostic.object.kind == DOCUMENT
     }
 
     /// What the findings are sorted by: file, line, column, code.
@@ -102,10 +102,20 @@ impl Place {
     }
 }
 
-/// Everything there is to say of a level or above it: what reading found, what the engine found, and ports that are Istio's
-/// own; by file and line. Only what is wanted is looked up in the files: that costs time.
+/// Everything there is to say of a level or above it.
 pub(crate) fn all(source: &Source, engine: &Engine, threshold: Severity) -> Vec<Finding> {
-    let is_wanted = |diagnostic: &Diagnostic| diagnostic.severity >= threshold;
+    some(source, engine, |diagnostic| {
+        diagnostic.severity >= threshold
+    })
+}
+
+/// What is wanted of everything there is to say: what reading found, what the engine found, and ports that are Istio's
+/// own; by file and line. Only what is wanted is looked up in the files: that costs time.
+pub(crate) fn some(
+    source: &Source,
+    engine: &Engine,
+    is_wanted: impl Fn(&Diagnostic) -> bool,
+) -> Vec<Finding> {
     let mut texts = Texts::default();
     let mut findings = Vec::new();
     for problem in source
@@ -122,8 +132,9 @@ pub(crate) fn all(source: &Source, engine: &Engine, threshold: Severity) -> Vec<
         .diagnostics()
         .into_iter()
         .cloned()
+        .chain(engine.idle_rules())
         .chain(not_ours(engine));
-    for diagnostic in found.filter(is_wanted) {
+    for diagnostic in found.filter(|diagnostic| is_wanted(diagnostic)) {
         let place = source.located(&diagnostic.object).map(|located| {
             texts.place(
                 located.origin(),

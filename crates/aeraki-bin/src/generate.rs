@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aeraki_core::Filter;
-use aeraki_core::diagnostic::Severity;
+use aeraki_core::diagnostic::{Diagnostic, Severity, catalogue};
 use aeraki_core::draft::Direction;
 use anyhow::Result;
 use serde_json::json;
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// Only the EnvoyFilters of this protocol; may be repeated
     #[arg(long = "protocol", value_name = "NAME", value_delimiter = ',')]
     protocols: Vec<String>,
-    /// Also say which ports are not ours, and other notes
+    /// Also say which ports are Istio's own, and other notes. Whatever asked for Aeraki and is left out is said anyway
     #[arg(long)]
     show_skipped: bool,
     /// Say nothing but errors
@@ -83,8 +83,8 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
     console.print(&render(&filters, args.output))?;
 
     input.report_unreadable(console);
-    let threshold = args.threshold();
-    for finding in finding::all(input.source(), &engine, threshold) {
+    let is_worth_a_line = |diagnostic: &Diagnostic| args.is_worth_a_line(diagnostic);
+    for finding in finding::some(input.source(), &engine, is_worth_a_line) {
         console.say(finding.line());
     }
     if !args.quiet {
@@ -94,7 +94,7 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
         let hidden = engine
             .diagnostics()
             .iter()
-            .filter(|d| d.severity < threshold)
+            .filter(|diagnostic| !is_worth_a_line(diagnostic))
             .count();
         console.say(format_args!(
             "{made} from {read} in {took} ms{}",
@@ -111,14 +111,25 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
 }
 
 impl Args {
-    /// The lowest level that is worth a line.
-    fn threshold(&self) -> Severity {
+    fn is_worth_a_line(&self, diagnostic: &Diagnostic) -> bool {
         match (self.quiet, self.show_skipped) {
-            (true, _) => Severity::Error,
-            (false, true) => Severity::Info,
-            (false, false) => Severity::Warning,
+            (true, _) => diagnostic.severity >= Severity::Error,
+            (false, true) => true,
+            (false, false) => diagnostic.severity >= Severity::Warning || is_skip(diagnostic),
         }
     }
+}
+
+/// Whether it says, at whatever level, that something got no filter or had no effect that may have been meant to.
+fn is_skip(diagnostic: &Diagnostic) -> bool {
+    let skips = [
+        &catalogue::UNKNOWN_PROTOCOL,
+        &catalogue::NOT_TCP,
+        &catalogue::DISABLED_PROTOCOL,
+        &catalogue::UNUSED_VIRTUAL_SERVICE,
+        &catalogue::SHADOWED_VIRTUAL_SERVICE,
+    ];
+    skips.iter().any(|code| code.id == diagnostic.code)
 }
 
 fn asides(input: &Input, hidden: usize) -> String {
@@ -126,6 +137,10 @@ fn asides(input: &Input, hidden: usize) -> String {
     let passed_over = input.passed_over();
     if !passed_over.is_empty() {
         asides.push_str(&format!("; passed over: {passed_over}"));
+    }
+    let skipped = input.skipped();
+    if !skipped.is_empty() {
+        asides.push_str(&format!("; not read: {skipped}"));
     }
     if hidden > 0 {
         asides.push_str(&format!(

@@ -9,7 +9,7 @@ use aeraki_core::engine::Engine;
 use aeraki_core::object::{ConfigEvent, Object, ObjectKey};
 use aeraki_core::registry::Registry;
 use aeraki_core::settings::Settings;
-use aeraki_file::{Files, Reader, Roots, STDIN, Source};
+use aeraki_file::{Files, Reader, Roots, STDIN, Skipped, Source};
 use anyhow::{Context as _, Result};
 
 use crate::cli::usage;
@@ -95,6 +95,20 @@ impl Input {
                 kind => format!("{count} {kind}"),
             });
         kinds.collect::<Vec<_>>().join(", ")
+    }
+
+    /// `2 hidden entries, 1 link to a directory`; empty if there were none.
+    pub(crate) fn skipped(&self) -> String {
+        let Skipped { hidden, links } = self.files.skipped();
+        let counts = [
+            (hidden, "hidden entry", "hidden entries"),
+            (links, "link to a directory", "links to directories"),
+        ];
+        let counts = counts
+            .into_iter()
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }));
+        counts.collect::<Vec<_>>().join(", ")
     }
 
     /// Whether some path could not be read.

@@ -2,18 +2,22 @@
 
 mod keeper;
 mod log;
+mod shrink;
 mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use aeraki_core::engine::Engine;
 use aeraki_core::registry::Registry;
 use aeraki_file::{Files, Reader, Roots, Sink};
 use anyhow::{Context as _, Result, ensure};
+use clap::builder::FalseyValueParser;
 use tracing::info;
 
 use self::keeper::Keeper;
+use self::shrink::ShrinkGuard;
 use crate::console::Console;
 use crate::version::VERSION;
 use crate::{linked, settings};
@@ -40,9 +44,28 @@ pub(crate) struct Args {
         env = "AERAKI_OUTPUT_DIR"
     )]
     output_dir: Option<PathBuf>,
-    /// Write what is right now, and end
+    /// Write what is right now, and end. Deletes what is no longer wanted at once, however much it is (--shrink-wait does
+    /// not apply), but nothing if there is no config file at all, unless --allow-empty is given
     #[arg(long)]
     once: bool,
+    /// Take a config without any file as meant. Without this, nothing is deleted until a config file has been read: an
+    /// empty directory is more likely a volume that is not mounted
+    #[arg(
+        long,
+        value_parser = FalseyValueParser::new(),
+        env = "AERAKI_ALLOW_EMPTY"
+    )]
+    allow_empty: bool,
+    /// Where one look would delete more than 10 EnvoyFilters and more than a fifth of all, hold them until a look so many
+    /// seconds later wants the same; 0 holds nothing
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u64).range(..=86_400),
+        env = "AERAKI_SHRINK_WAIT"
+    )]
+    shrink_wait: u64,
     #[command(flatten)]
     log: log::Args,
     #[command(flatten)]
@@ -71,12 +94,21 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
     log::start(&args.log, console)?;
     announce(&registry);
     let roots = Roots::new(&args.config_dirs).except(output);
-    let files = Files::new(Reader::new(&registry), roots.clone());
-    let keeper = Keeper::new(files, Engine::new(settings, registry), Sink::new(output));
+    let files = Files::new(Reader::new(&registry), roots.clone()).may_be_empty(args.allow_empty);
+    let engine = Engine::new(settings, registry);
+    let keeper = Keeper::new(files, engine, Sink::new(output), args.guard());
     if args.once {
         once(keeper)
     } else {
         watch::run(&roots, keeper)
+    }
+}
+
+impl Args {
+    /// Who looks once cannot wait for a second look; that it is for once says that it is meant.
+    fn guard(&self) -> ShrinkGuard {
+        let wait = if self.once { 0 } else { self.shrink_wait };
+        ShrinkGuard::new(Duration::from_secs(wait))
     }
 }
 

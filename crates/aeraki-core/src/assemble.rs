@@ -87,6 +87,7 @@ impl Assembly<'_> {
         draft: &FilterDraft,
         target_port: u32,
         selector: &BTreeMap<String, String>,
+        name: String,
     ) -> Option<Filter> {
         let filter = draft.filter.as_ref()?;
         let matching = ef::ListenerMatch {
@@ -98,7 +99,7 @@ impl Assembly<'_> {
             draft,
             self.network_patch(filter, Direction::Inbound, matching),
         );
-        let (namespace, host) = (self.service.namespace(), self.service.host().as_str());
+        let namespace = self.service.namespace();
         let spec = EnvoyFilter {
             workload_selector: Some(WorkloadSelector {
                 labels: selector.clone(),
@@ -107,7 +108,6 @@ impl Assembly<'_> {
             priority: self.settings.priority,
             ..EnvoyFilter::default()
         };
-        let name = names::inbound(namespace, host, self.port.number());
         Some(self.finish(Direction::Inbound, namespace.clone(), name, spec))
     }
 
@@ -267,7 +267,6 @@ impl Assembly<'_> {
                 context: context as i32,
                 proxy: self.proxy_match(),
                 object_types,
-                ..ef::EnvoyConfigObjectMatch::default()
             }),
             patch: Some(ef::Patch {
                 operation: operation as i32,
@@ -333,6 +332,20 @@ impl Assembly<'_> {
         all.dedup();
         all.join(",")
     }
+}
+
+/// The outbound listeners that an EnvoyFilter patches, by name, or by number as `:<port>`.
+pub(crate) fn listeners_of(object: &Cr<EnvoyFilter>) -> impl Iterator<Item = String> {
+    use ef::envoy_config_object_match::ObjectTypes;
+    object.spec.config_patches.iter().filter_map(|patch| {
+        match patch.r#match.as_ref()?.object_types.as_ref()? {
+            ObjectTypes::Listener(listener) if listener.name.is_empty() => {
+                Some(format!(":{}", listener.port_number))
+            }
+            ObjectTypes::Listener(listener) => Some(listener.name.clone()),
+            _ => None,
+        }
+    })
 }
 
 /// `<Kind>/<namespace>/<name>`, as it stands in annotations.

@@ -4,14 +4,16 @@
 //! owner, so every service of the mesh stakes its claims here, ours or not. The answer depends on the set of claims
 //! alone, never on the order in which they came.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use aeraki_api::Timestamp;
+use rustc_hash::FxHashMap;
 
 use crate::host::Host;
 use crate::object::ObjectKey;
+use crate::protocol::Protocol;
 use crate::visibility::Visibility;
 
 /// Something that only one service can own among those that see each other.
@@ -23,14 +25,19 @@ pub(crate) enum ClaimKey {
     HostPort(Host, u32),
     /// A port number, for listeners that can be matched by it alone.
     Port(u32),
-    /// The inbound chain of a target port on the workloads of a selector.
-    Inbound {
+    /// The wildcard listener of a port, to whose chains somebody adds his own (an address range, TLS by SNI).
+    SharedWildcard(u32),
+    /// The name of an inbound EnvoyFilter, which is made of namespace, host and port.
+    InboundName(Arc<str>, Host, u32),
+    /// The inbound chain of a target port on workloads with a label. Selectors of which one includes the other have a
+    /// label in common, so those that meet are found under one of these.
+    InboundLabel {
         /// The namespace of the workloads.
         namespace: Arc<str>,
-        /// Their labels.
-        selector: BTreeMap<String, String>,
         /// The port they listen on.
         target_port: u32,
+        /// One of their labels.
+        label: (String, String),
     },
 }
 
@@ -52,14 +59,16 @@ pub(crate) struct Claimant {
 pub(crate) struct Claim {
     pub(crate) key: ClaimKey,
     pub(crate) claimant: Claimant,
-    /// Whether losing or gaining it changes an output of ours.
-    pub(crate) ours: bool,
+    /// The protocol of ours whose output depends on who owns it; `None` for a service that is Istio's alone.
+    pub(crate) ours: Option<Protocol>,
+    /// Whether it counts as an owner, or only wants to know of one.
+    pub(crate) holds: bool,
 }
 
 /// All claims.
 #[derive(Default, Debug)]
 pub(crate) struct Claims {
-    by_key: HashMap<ClaimKey, Claimants>,
+    by_key: FxHashMap<ClaimKey, Claimants>,
 }
 
 #[derive(Default, Debug)]
@@ -75,8 +84,11 @@ impl Claims {
     pub(crate) fn stake(&mut self, claim: Claim, visibility: &Visibility) {
         let claimants = self.by_key.entry(claim.key).or_default();
         let claimant = Arc::new(claim.claimant);
-        if claim.ours {
+        if claim.ours.is_some() {
             claimants.ours.insert(Arc::clone(&claimant));
+        }
+        if !claim.holds {
+            return;
         }
         match visibility {
             Visibility::Everywhere => {
@@ -113,7 +125,7 @@ impl Claims {
                 claimants.by_namespace.retain(|_, seen| !seen.is_empty());
             }
         }
-        if claimants.everywhere.is_empty() && claimants.by_namespace.is_empty() {
+        if claimants.is_empty() {
             self.by_key.remove(&claim.key);
         }
     }
@@ -145,13 +157,27 @@ impl Claims {
         !reached.any(others)
     }
 
+    /// All owners that are older than `claimant`, the oldest first, whoever sees them.
+    pub(crate) fn older<'a>(
+        &'a self,
+        key: &ClaimKey,
+        claimant: &'a Claimant,
+    ) -> impl Iterator<Item = &'a Claimant> {
+        let everywhere = self.by_key.get(key).map(|claimants| &claimants.everywhere);
+        let range = (Bound::Unbounded, Bound::Excluded(claimant));
+        everywhere
+            .into_iter()
+            .flat_map(move |set| set.range::<Claimant, _>(range))
+            .map(|one| &**one)
+    }
+
     /// Our claimants whose standing a change of `claim` can alter: all others, or for what is owned by age the younger.
     pub(crate) fn affected(&self, claim: &Claim) -> impl Iterator<Item = &ObjectKey> {
         let from = match claim.key {
-            ClaimKey::Port(_) => Bound::Unbounded,
+            ClaimKey::Port(_) | ClaimKey::SharedWildcard(_) => Bound::Unbounded,
             _ => Bound::Excluded(&claim.claimant),
         };
-        let claimants = self.by_key.get(&claim.key);
+        let claimants = self.by_key.get(&claim.key).filter(|_| claim.holds);
         claimants
             .into_iter()
             .flat_map(move |found| found.ours.range::<Claimant, _>((from, Bound::Unbounded)))
@@ -160,6 +186,10 @@ impl Claims {
 }
 
 impl Claimants {
+    fn is_empty(&self) -> bool {
+        self.ours.is_empty() && self.everywhere.is_empty() && self.by_namespace.is_empty()
+    }
+
     /// The sets of claimants that share an observer with `visibility`. Each is ordered by age.
     fn reached<'a>(
         &'a self,

@@ -4,14 +4,20 @@
 //! [`Engine::drain`] makes those again and says what came out different. The result equals a recompute from scratch,
 //! for every order of events. A service whose generator fails keeps what it had.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use aeraki_api::Cr;
+use aeraki_api::networking::EnvoyFilter;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::assemble::{Filter, FilterKey};
 use crate::diagnostic::Diagnostic;
 use crate::generate::{self, Output};
 use crate::generator::Interest;
+use crate::hold::Held;
 use crate::host::HostIndex;
+use crate::idle;
 use crate::object::{ConfigEvent, ObjectKey};
 use crate::registry::{Decision, Registry};
 use crate::service::{Port, Service};
@@ -21,10 +27,10 @@ use crate::world::{Touched, World};
 /// Turns config into EnvoyFilters, and keeps them right.
 pub struct Engine {
     world: World,
-    units: BTreeMap<ObjectKey, Unit>,
-    dirty: BTreeSet<ObjectKey>,
+    units: FxHashMap<ObjectKey, Unit>,
+    dirty: FxHashSet<ObjectKey>,
     by_host: HostIndex<ObjectKey>,
-    by_object: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    by_object: FxHashMap<ObjectKey, BTreeSet<ObjectKey>>,
     filters: BTreeMap<FilterKey, Arc<Filter>>,
 }
 
@@ -34,7 +40,7 @@ struct Unit {
     filters: BTreeMap<FilterKey, Arc<Filter>>,
     diagnostics: Vec<Diagnostic>,
     interests: BTreeSet<Interest>,
-    held: bool,
+    held: Vec<Held>,
 }
 
 /// What a [`Engine::drain`] changed.
@@ -62,10 +68,10 @@ impl Engine {
     pub fn new(settings: Settings, registry: Registry) -> Self {
         Self {
             world: World::new(settings, registry),
-            units: BTreeMap::new(),
-            dirty: BTreeSet::new(),
+            units: FxHashMap::default(),
+            dirty: FxHashSet::default(),
             by_host: HostIndex::default(),
-            by_object: HashMap::new(),
+            by_object: FxHashMap::default(),
             filters: BTreeMap::new(),
         }
     }
@@ -90,21 +96,24 @@ impl Engine {
             recomputed: outputs.len(),
             ..Changes::default()
         };
-        let mut before = BTreeMap::new();
+        let mut before = FxHashMap::default();
         for (key, output) in outputs {
             self.store(key, output, &mut before);
         }
+        let mut upserted = Vec::new();
         for (key, old) in before {
             match (old, self.filters.get(&key)) {
                 (Some(_), None) => {
                     changes.removed.insert(key);
                 }
                 (old, Some(new)) if old.as_ref() != Some(new) => {
-                    changes.upserted.insert(key, Arc::clone(new));
+                    upserted.push((key, Arc::clone(new)));
                 }
                 _ => {}
             }
         }
+        // Sorting many once is cheaper than inserting each.
+        changes.upserted = upserted.into_iter().collect();
         changes
     }
 
@@ -116,10 +125,19 @@ impl Engine {
 
     /// Service objects whose generator failed. What they own must be left as it is, known here or not.
     pub fn held(&self) -> impl Iterator<Item = &ObjectKey> {
+        let failed = self.units.iter().filter(|(_, unit)| !unit.held.is_empty());
+        let mut keys: Vec<&ObjectKey> = failed.map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        keys.into_iter()
+    }
+
+    /// Whether an object that is not wanted must stay, because a port failed that may keep it.
+    #[must_use]
+    pub fn holds(&self, key: &FilterKey, object: &Cr<EnvoyFilter>) -> bool {
         self.units
-            .iter()
-            .filter(|(_, unit)| unit.held)
-            .map(|(key, _)| key)
+            .values()
+            .flat_map(|unit| &unit.held)
+            .any(|held| held.keeps(key, object))
     }
 
     /// All diagnostics, sorted by object and field, each once.
@@ -129,6 +147,12 @@ impl Engine {
             .values()
             .flat_map(|unit| &unit.diagnostics)
             .collect()
+    }
+
+    /// A diagnostic for each rule that applies to no known service, sorted by object.
+    #[must_use]
+    pub fn idle_rules(&self) -> Vec<Diagnostic> {
+        idle::rules(&self.world)
     }
 
     /// Every service port, and what becomes of it.
@@ -166,11 +190,11 @@ impl Engine {
         &mut self,
         key: ObjectKey,
         output: Output,
-        before: &mut BTreeMap<FilterKey, Option<Arc<Filter>>>,
+        before: &mut FxHashMap<FilterKey, Option<Arc<Filter>>>,
     ) {
         let mut old = self.units.remove(&key).unwrap_or_default();
         self.forget_interests(&key, &old.interests);
-        let filters = merged(&old.filters, output.filters, output.failed);
+        let filters = merged(&old.filters, output.filters, &output.held);
         for (name, filter) in &old.filters {
             if !filters.contains_key(name) {
                 // Another service may have taken the name over in this very pass.
@@ -200,7 +224,7 @@ impl Engine {
         old.filters = filters;
         old.diagnostics = output.diagnostics;
         old.interests = output.interests;
-        old.held = output.failed;
+        old.held = output.held;
         self.units.insert(key, old);
     }
 
@@ -235,27 +259,31 @@ impl Engine {
     }
 }
 
-/// The new filters by key; equal ones stay the same allocation. After a failure the old ones stay beside the new.
+/// The new filters by key, and the old ones that failed ports keep. Equal ones stay the same allocation.
 fn merged(
     old: &BTreeMap<FilterKey, Arc<Filter>>,
     new: Vec<Filter>,
-    failed: bool,
+    held: &[Held],
 ) -> BTreeMap<FilterKey, Arc<Filter>> {
-    let mut filters = if failed { old.clone() } else { BTreeMap::new() };
+    let stays =
+        |key: &FilterKey, filter: &Filter| held.iter().any(|held| held.keeps(key, &filter.object));
+    let mut filters: BTreeMap<FilterKey, Arc<Filter>> = old
+        .iter()
+        .filter(|(key, filter)| stays(key, filter))
+        .map(|(key, filter)| (key.clone(), Arc::clone(filter)))
+        .collect();
     for filter in new {
         let kept = old.get(&filter.key).filter(|old| ***old == filter).cloned();
-        // Of two with one name the first stays: core makes names that differ, so this is a rare clash of hashes.
         let key = filter.key.clone();
-        if failed || !filters.contains_key(&key) {
-            filters.insert(key, kept.unwrap_or_else(|| Arc::new(filter)));
-        }
+        filters.insert(key, kept.unwrap_or_else(|| Arc::new(filter)));
     }
     filters
 }
 
-/// Generates for all keys, on two threads where there are many. The order of the result is that of the keys.
-fn compute(world: &World, keys: BTreeSet<ObjectKey>) -> Vec<(ObjectKey, Output)> {
-    let keys: Vec<ObjectKey> = keys.into_iter().collect();
+/// Generates for all keys, on all cores where there are many. The order of the result is that of the keys.
+fn compute(world: &World, keys: FxHashSet<ObjectKey>) -> Vec<(ObjectKey, Output)> {
+    let mut keys: Vec<ObjectKey> = keys.into_iter().collect();
+    keys.sort_unstable();
     let one = |key: &ObjectKey| (key.clone(), generate::generate(world, key));
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     if keys.len() < PARALLEL_FROM || workers < 2 {

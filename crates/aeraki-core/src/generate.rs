@@ -9,15 +9,17 @@ use crate::claims::{ClaimKey, Claimant};
 use crate::diagnostic::{Diagnostic, Severity, catalogue};
 use crate::draft::{Direction, FilterDraft, Placement};
 use crate::generator::{Findings, GenerateError, Inbound, Interest, ServiceContext};
-use crate::listener;
+use crate::hold::Held;
+use crate::listener::{self, ListenerMatch, Outbound};
 use crate::loadable;
+use crate::names;
 use crate::near_miss;
 use crate::object::{Object, ObjectKey};
 use crate::port_name::PortName;
 use crate::registry::{Decision, Registration, Routing};
 use crate::scope::{self, Audience, Target};
-use crate::service::{Port, Selector, Service, TargetPort, WORKLOAD_SELECTOR};
-use crate::world::{self, World};
+use crate::service::{Port, Selector, Service, TargetPort, Transport, WORKLOAD_SELECTOR};
+use crate::world::{self, InboundPlace, World};
 
 /// What one service object comes to.
 #[derive(Default, Debug)]
@@ -25,8 +27,8 @@ pub(crate) struct Output {
     pub(crate) filters: Vec<Filter>,
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) interests: BTreeSet<Interest>,
-    /// Something failed: the filters are not all, and what was there before must stay.
-    pub(crate) failed: bool,
+    /// What ports that failed may keep of what was there before.
+    pub(crate) held: Vec<Held>,
 }
 
 /// Generates for every service of an object, and every port of each.
@@ -38,8 +40,15 @@ pub(crate) fn generate(world: &World, key: &ObjectKey) -> Output {
         output
             .interests
             .insert(Interest::Host(service.host().clone()));
+        check_export_to(world, service, &mut output.diagnostics);
+        let mut numbers = BTreeSet::new();
         for port in service.ports() {
-            match world.decide(port) {
+            let decision = world.decide(port);
+            if port.transport() != Transport::Udp && !numbers.insert(port.number()) {
+                report_double_port(service, port, &decision, &mut output.diagnostics);
+                continue;
+            }
+            match decision {
                 Decision::Ours(registration) => {
                     let claimant = world::claimant(services, index, port);
                     let task = PortTask {
@@ -82,6 +91,36 @@ fn check_hosts(world: &World, key: &ObjectKey, output: &mut Output) {
     }
 }
 
+/// Entries of `exportTo` that name no namespace are left aside, so that they widen nothing.
+fn check_export_to(world: &World, service: &Service, report: &mut Vec<Diagnostic>) {
+    let has_ours = service
+        .ports()
+        .iter()
+        .any(|port| matches!(world.decide(port), Decision::Ours(_)));
+    for (index, entry) in service.export_to().enumerate() {
+        if has_ours && !crate::visibility::is_entry(entry) {
+            let sentence = format!("exportTo names `{entry}`, which is no namespace");
+            let diagnostic =
+                Diagnostic::new(&catalogue::REFUSED_OBJECT, service.object(), sentence);
+            report.push(diagnostic.at(format!("spec.exportTo[{index}]")));
+        }
+    }
+}
+
+/// Istio builds one listener per number, for the first port that has it.
+fn report_double_port(
+    service: &Service,
+    port: &Port,
+    decision: &Decision,
+    report: &mut Vec<Diagnostic>,
+) {
+    if let Decision::Ours(_) = decision {
+        let sentence = format!("an earlier port has the number {} as well", port.number());
+        let diagnostic = Diagnostic::new(&catalogue::REFUSED_OBJECT, service.object(), sentence);
+        report.push(diagnostic.at(port.field()));
+    }
+}
+
 /// Why a port with a name like ours gets no filter.
 fn explain(
     world: &World,
@@ -94,7 +133,11 @@ fn explain(
     let object = service.object();
     let at = format!("{}.name", port.field());
     match decision {
-        Decision::Ours(_) | Decision::NotOurs => {}
+        Decision::Ours(_) => {}
+        Decision::NotOurs => {
+            let near = near_name(world, port);
+            report.extend(near.map(|near| likely_ours(object, port, &near)));
+        }
         Decision::Unknown => report.push(unknown_protocol(world, object, name).at(at)),
         Decision::NotTcp(registration) => {
             let protocol = registration.protocol();
@@ -112,6 +155,47 @@ fn explain(
             report.push(diagnostic.at(at).help(help));
         }
     }
+}
+
+/// The name that a port seems to be meant to have, if it comes close to one of ours without being one.
+fn near_name(world: &World, port: &Port) -> Option<String> {
+    let registry = world.registry();
+    if let Some(near) = port
+        .app_protocol()
+        .and_then(|a| near_miss::closest(a, registry.tokens()))
+    {
+        return Some(format!("tcp-{near}"));
+    }
+    let dashed = port.name().to_lowercase().replace('_', "-");
+    let (first, rest) = dashed.split_once('-').unwrap_or((&dashed, ""));
+    let second = rest.split('-').next().unwrap_or_default();
+    if registry.find(second).is_some() {
+        return Some(format!("tcp-{rest}"));
+    }
+    if registry.find(first).is_some() {
+        return Some(format!("tcp-{dashed}"));
+    }
+    let glued = first.strip_prefix("tcp")?;
+    registry.find(glued)?;
+    Some(format!("tcp-{}", &dashed["tcp".len()..]))
+}
+
+/// A port whose name is nearly one of ours. One that only begins with a protocol's name is often meant to be Istio's.
+fn likely_ours(object: &ObjectKey, port: &Port, near: &str) -> Diagnostic {
+    let sentence = format!(
+        "port name `{}` is not of the form `tcp-<protocol>`",
+        port.name()
+    );
+    let begins_with_it = near.strip_prefix("tcp-") == Some(port.name());
+    let severity = if begins_with_it {
+        Severity::Info
+    } else {
+        Severity::Warning
+    };
+    Diagnostic::new(&catalogue::UNKNOWN_PROTOCOL, object, sentence)
+        .at(format!("{}.name", port.field()))
+        .severity(severity)
+        .help(format!("to have Aeraki manage the port, name it `{near}`"))
 }
 
 fn unknown_protocol(world: &World, object: &ObjectKey, name: &str) -> Diagnostic {
@@ -158,40 +242,102 @@ impl PortTask<'_> {
         }
         let report = &mut output.diagnostics;
         self.check_annotations(report);
+        let inbound = if self.registration.is_outbound_only() {
+            None
+        } else {
+            self.inbound(report)
+        };
         let owner = self.host_owner();
         if let Some(owner) = owner {
             self.report_duplicate(owner, report);
         }
-        // The inbound filters of one namespace are called by host and port, so there too only one can be.
-        let is_double = owner.is_some_and(|o| o.object.namespace == *self.service.namespace());
-        let nowhere = is_double || self.registration.is_outbound_only();
-        let inbound = if nowhere { None } else { self.inbound(report) };
         let audiences = if owner.is_some() {
             Vec::new()
         } else {
             self.audiences(report)
         };
-        self.run_outbound(&audiences, inbound.as_ref(), output);
+        let listeners = self.listeners(!audiences.is_empty(), report);
+        if !self.make(&audiences, &listeners, inbound.as_ref(), output) {
+            output
+                .held
+                .push(self.held(&audiences, &listeners, inbound.as_ref()));
+        }
     }
 
-    /// Generates once per audience; the inbound side is the same for all, and made with the first.
-    fn run_outbound(
-        &self,
-        audiences: &[Audience<'_>],
-        inbound: Option<&InboundSide<'_>>,
-        output: &mut Output,
-    ) {
-        let mut report = Vec::new();
+    /// The outbound listeners; what was left out is only of interest where there is somebody to miss it.
+    fn listeners(&self, has_audience: bool, report: &mut Vec<Diagnostic>) -> Vec<Outbound> {
+        let mut findings = Vec::new();
         let listeners = listener::outbound(
             self.world,
             self.service,
             self.port,
             &self.claimant,
-            &mut report,
+            &mut findings,
         );
-        if !audiences.is_empty() {
-            output.diagnostics.append(&mut report);
+        if has_audience {
+            report.append(&mut findings);
         }
+        listeners
+    }
+
+    /// What the port may keep if it fails.
+    fn held(
+        &self,
+        audiences: &[Audience<'_>],
+        listeners: &[Outbound],
+        inbound: Option<&InboundSide<'_>>,
+    ) -> Held {
+        let own = self.service.namespace();
+        let targets = audiences.iter().flat_map(|audience| &audience.targets);
+        let mut namespaces: BTreeSet<Arc<str>> = targets.map(|t| t.namespace.clone()).collect();
+        if !namespaces.is_empty() && self.service.visibility().includes(own) {
+            // Where a filter with a credential stands.
+            namespaces.insert(own.clone());
+        }
+        let outbound = listeners.iter().map(|group| {
+            let owned = group.listeners.iter().map(ListenerMatch::key).collect();
+            (self.outbound_name(group), owned)
+        });
+        Held {
+            outbound: outbound.collect(),
+            outbound_namespaces: namespaces,
+            inbound: inbound.map(|_| self.inbound_name()),
+            inbound_namespaces: [own.clone(), self.world.settings().root_namespace.clone()].into(),
+        }
+    }
+
+    fn outbound_name(&self, group: &Outbound) -> String {
+        let (namespace, host) = (self.service.namespace(), self.service.host().as_str());
+        names::outbound(
+            namespace,
+            host,
+            group.address.as_deref(),
+            self.port.number(),
+        )
+    }
+
+    /// The plain name, unless another object of the namespace has the same host and port and was first.
+    fn inbound_name(&self) -> String {
+        let (namespace, host) = (self.service.namespace(), self.service.host());
+        let number = self.port.number();
+        let key = ClaimKey::InboundName(namespace.clone(), host.clone(), number);
+        match self.world.claims().older(&key, &self.claimant).next() {
+            None => names::inbound(namespace, host.as_str(), number),
+            Some(_) => {
+                let object = &self.service.object().name;
+                names::inbound_of(namespace, host.as_str(), number, object)
+            }
+        }
+    }
+
+    /// Generates once per audience; the inbound side is the same for all, and made with the first. Whether all went well.
+    fn make(
+        &self,
+        audiences: &[Audience<'_>],
+        listeners: &[Outbound],
+        inbound: Option<&InboundSide<'_>>,
+        output: &mut Output,
+    ) -> bool {
         let nobody = [Audience {
             rule: None,
             targets: Vec::new(),
@@ -201,22 +347,22 @@ impl PortTask<'_> {
         } else {
             audiences
         };
+        let mut well = true;
         for (index, audience) in audiences.iter().enumerate() {
-            let wanted = if index == 0 { inbound } else { None };
             let Some(drafts) = self.drafts(audience.rule, inbound, output) else {
+                well = false;
                 continue;
             };
-            if let Some(side) = wanted {
-                let made = drafts
-                    .iter()
-                    .filter(|draft| draft.direction == Direction::Inbound);
-                let inbound = made.filter_map(|draft| self.inbound_filter(side, draft));
-                output.filters.extend(inbound);
+            let is_inbound = |draft: &&FilterDraft| draft.direction == Direction::Inbound;
+            if let Some(side) = inbound.filter(|_| index == 0) {
+                let made = drafts.iter().filter(is_inbound);
+                let filters: Vec<Filter> = made
+                    .filter_map(|draft| self.inbound_filter(side, draft, &mut output.diagnostics))
+                    .collect();
+                output.filters.extend(filters);
             }
-            let outbound: Vec<&FilterDraft> = drafts
-                .iter()
-                .filter(|draft| draft.direction == Direction::Outbound)
-                .collect();
+            let outbound: Vec<&FilterDraft> =
+                drafts.iter().filter(|draft| !is_inbound(draft)).collect();
             let targets = self.confine(&outbound, audience, audiences, &mut output.diagnostics);
             let of_drafts = outbound
                 .iter()
@@ -226,18 +372,34 @@ impl PortTask<'_> {
             let assembly = self.assembly(&sources);
             output
                 .filters
-                .extend(assembly.outbound(&outbound, &listeners, &targets));
+                .extend(assembly.outbound(&outbound, listeners, &targets));
         }
+        well
     }
 
-    fn inbound_filter(&self, side: &InboundSide<'_>, draft: &FilterDraft) -> Option<Filter> {
+    fn inbound_filter(
+        &self,
+        side: &InboundSide<'_>,
+        draft: &FilterDraft,
+        report: &mut Vec<Diagnostic>,
+    ) -> Option<Filter> {
         let placement = draft.filter.as_ref()?.placement;
         // The same filter twice before tcp_proxy would stand there twice; instead of it, the second has no effect.
-        if side.shared && placement == Placement::InsertBefore {
+        if let (Some(first), Placement::InsertBefore) = (&side.shared_with, placement) {
+            let sentence = format!(
+                "no inbound filter of its own: {first} has one on the same workloads and target port"
+            );
+            let diagnostic = self.about(&catalogue::INBOUND_CLASH, sentence);
+            report.push(diagnostic.severity(Severity::Info));
             return None;
         }
-        self.assembly(&draft.sources)
-            .inbound(draft, side.inbound.target_port(), side.selector)
+        let place = side.place;
+        self.assembly(&draft.sources).inbound(
+            draft,
+            place.target_port,
+            place.selector,
+            self.inbound_name(),
+        )
     }
 
     fn assembly<'s>(&'s self, sources: &'s [ObjectKey]) -> Assembly<'s> {
@@ -266,8 +428,13 @@ impl PortTask<'_> {
             rule,
             inbound,
         );
+        // The protocol's checks are its code too.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            self.registration.generator().generate(&ctx)
+            let drafts = self.registration.generator().generate(&ctx)?;
+            let refused = drafts
+                .iter()
+                .find_map(|draft| loadable::rejection(draft, self.registration));
+            Ok((drafts, refused))
         }));
         let Findings {
             diagnostics,
@@ -275,35 +442,16 @@ impl PortTask<'_> {
         } = ctx.into_findings();
         output.diagnostics.extend(diagnostics);
         output.interests.extend(interests);
-        match result {
-            Ok(Ok(drafts)) => self.loadable(drafts, output),
-            Ok(Err(error)) => {
-                output.failed = true;
-                output.diagnostics.push(self.failure(error));
-                None
-            }
+        let failure = match result {
+            Ok(Ok((drafts, None))) => return Some(drafts),
+            Ok(Ok((_, Some(reason)))) => self.about(&catalogue::WOULD_BE_REJECTED, reason),
+            Ok(Err(error)) => self.failure(error),
             Err(_) => {
-                output.failed = true;
                 let sentence = format!("the {} generator panicked", self.registration.protocol());
-                output
-                    .diagnostics
-                    .push(self.about(&catalogue::GENERATOR_PANICKED, sentence));
-                None
+                self.about(&catalogue::GENERATOR_PANICKED, sentence)
             }
-        }
-    }
-
-    fn loadable(&self, drafts: Vec<FilterDraft>, output: &mut Output) -> Option<Vec<FilterDraft>> {
-        let reason = drafts
-            .iter()
-            .find_map(|draft| loadable::rejection(draft, self.registration));
-        let Some(reason) = reason else {
-            return Some(drafts);
         };
-        output.failed = true;
-        output
-            .diagnostics
-            .push(self.about(&catalogue::WOULD_BE_REJECTED, reason));
+        output.diagnostics.push(failure);
         None
     }
 
@@ -461,53 +609,80 @@ impl PortTask<'_> {
                 return None;
             }
         };
-        let target_port = match self.port.target() {
-            TargetPort::Number(number) => *number,
+        match self.port.target() {
+            TargetPort::Number(1..=65535) => {}
+            TargetPort::Number(number) => {
+                let sentence = format!("the target port {number} is no port number");
+                let diagnostic = self.about(&catalogue::REFUSED_OBJECT, sentence);
+                report.push(diagnostic.at(format!("{}.targetPort", self.port.field())));
+                return None;
+            }
             TargetPort::Named(name) => {
                 let sentence = format!("no endpoint tells the number of target port `{name}`");
                 let diagnostic = self.about(&catalogue::TARGET_PORT_UNKNOWN, sentence);
                 report.push(diagnostic.at(format!("{}.targetPort", self.port.field())));
                 return None;
             }
-        };
+        }
         if *self.service.namespace() == self.world.settings().root_namespace {
             let sentence = "an inbound filter in the root namespace could reach any workload";
             report.push(self.about(&catalogue::INBOUND_IN_ROOT, sentence));
             return None;
         }
-        let shared = self.inbound_is_shared(report)?;
-        Some(InboundSide {
-            inbound: Inbound::new(target_port),
-            selector,
-            shared,
-        })
-    }
-
-    /// Whether an older service has the same filter on the same chain; `None`, and reported, if it has another one.
-    fn inbound_is_shared(&self, report: &mut Vec<Diagnostic>) -> Option<bool> {
-        let key = world::inbound_claim(self.service, self.port)?;
-        let everyone = crate::visibility::Visibility::Everywhere;
-        let Some(owner) = self
-            .world
-            .claims()
-            .owner_before(&key, &self.claimant, &everyone)
-        else {
-            return Some(false);
-        };
-        let theirs = self.world.protocol_of(owner);
-        if theirs == Some(self.registration.protocol()) {
-            return Some(true);
+        if let Some(label) = selector.iter().find(|label| !is_label(label)) {
+            let sentence = format!(
+                "`{}: {}` is no label that a workload can have",
+                label.0, label.1
+            );
+            report.push(self.about(&catalogue::REFUSED_OBJECT, sentence));
+            return None;
         }
-        let sentence = format!("{} owns the inbound chain of the target port", owner.object);
-        report.push(self.about(&catalogue::INBOUND_CLASH, sentence));
-        None
+        let place = self
+            .world
+            .inbound_of(self.service, self.port, self.registration)?;
+        let rival = self
+            .world
+            .inbound_rival(self.service, &place, &self.claimant);
+        match rival {
+            Some((rival, protocol)) if protocol != self.registration.protocol() => {
+                let sentence =
+                    format!("{} owns the inbound chain of the target port", rival.object);
+                report.push(self.about(&catalogue::INBOUND_CLASH, sentence));
+                None
+            }
+            rival => Some(InboundSide {
+                inbound: Inbound::new(place.target_port),
+                place,
+                shared_with: rival.map(|(rival, _)| rival.object.clone()),
+            }),
+        }
     }
+}
+
+/// Whether a workload can carry the label, by Kubernetes' rules for its key and value.
+fn is_label((key, value): &(&String, &String)) -> bool {
+    let is_word = |word: &str, least: usize| {
+        let edge = |b: Option<&u8>| b.is_none_or(u8::is_ascii_alphanumeric);
+        let bytes = word.as_bytes();
+        (least..=63).contains(&bytes.len())
+            && edge(bytes.first())
+            && edge(bytes.last())
+            && bytes
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+    };
+    let name = match key.split_once('/') {
+        Some((prefix, _)) if !names::is_rfc1123_subdomain(prefix) => return false,
+        Some((_, name)) => name,
+        None => key,
+    };
+    is_word(name, 1) && is_word(value, 0)
 }
 
 /// The inbound side of a port, decided.
 struct InboundSide<'a> {
     inbound: Inbound,
-    selector: &'a std::collections::BTreeMap<String, String>,
-    /// An older service puts the same filter on the same chain.
-    shared: bool,
+    place: InboundPlace<'a>,
+    /// An older service that puts the same filter on the same chain.
+    shared_with: Option<ObjectKey>,
 }

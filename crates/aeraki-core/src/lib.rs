@@ -50,6 +50,8 @@
 mod assemble;
 mod claims;
 mod generate;
+mod hold;
+mod idle;
 mod listener;
 mod loadable;
 mod scope;

@@ -19,6 +19,16 @@ pub(crate) enum ListenerMatch {
     Port(u32),
 }
 
+impl ListenerMatch {
+    /// The name, or `:<port>`.
+    pub(crate) fn key(&self) -> String {
+        match self {
+            Self::Name(name) => name.clone(),
+            Self::Port(port) => format!(":{port}"),
+        }
+    }
+}
+
 /// One EnvoyFilter's worth of outbound listeners.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Outbound {
@@ -54,6 +64,25 @@ pub(crate) fn names(service: &Service, port: &Port, settings: &Settings) -> Vec<
         names.push(name(LOCALHOST));
     }
     names
+}
+
+/// Whether the port adds chains of its own to the wildcard listener, which it then shares with whoever has it.
+pub(crate) fn adds_to_wildcard(service: &Service, port: &Port) -> bool {
+    match (port.transport(), service.addressing()) {
+        (Transport::Tcp | Transport::Tls, Addressing::Explicit { ranges, .. }) => {
+            !ranges.is_empty()
+        }
+        (Transport::Tls, Addressing::Allocated(_) | Addressing::Wildcard) => true,
+        _ => false,
+    }
+}
+
+/// Whether the wildcard listener of a port may be the service's.
+pub(crate) fn wants_wildcard(service: &Service) -> bool {
+    matches!(
+        service.addressing(),
+        Addressing::Allocated(_) | Addressing::Wildcard
+    )
 }
 
 /// Whether no listener of the service has a name that is known, so that only the port's number can match one.
@@ -134,6 +163,13 @@ impl Finder<'_> {
                 listeners: vec![listener],
             });
         }
+        if objects.is_empty() {
+            // Changes of clusters need an object to stand in all the same.
+            objects.push(Outbound {
+                address: None,
+                listeners: Vec::new(),
+            });
+        }
         // The localhost listener is one, however many addresses there are.
         if let (Some(first), Some(localhost)) = (objects.first_mut(), self.localhost()) {
             first.listeners.push(localhost);
@@ -197,6 +233,10 @@ impl Finder<'_> {
     /// The listener of `address`, unless an older service owns it; that is reported.
     fn owned(&mut self, address: &str, severity: Severity) -> Option<ListenerMatch> {
         let name = format!("{address}_{}", self.port.number());
+        if address == WILDCARD && self.is_shared() {
+            self.report_shared(&name, severity);
+            return None;
+        }
         let key = ClaimKey::Listener(name.clone());
         let visibility = self.service.visibility();
         let owner = self
@@ -219,6 +259,26 @@ impl Finder<'_> {
                 None
             }
         }
+    }
+
+    /// Whether another service has chains on the wildcard listener; a patch there would meet them too.
+    fn is_shared(&self) -> bool {
+        let key = ClaimKey::SharedWildcard(self.port.number());
+        !self
+            .world
+            .claims()
+            .is_sole(&key, self.claimant, self.service.visibility())
+    }
+
+    fn report_shared(&mut self, name: &str, severity: Severity) {
+        let sentence = format!(
+            "the listener `{name}` of `{}` is shared with an address range or TLS service",
+            self.service.host()
+        );
+        let diagnostic =
+            Diagnostic::new(&catalogue::LISTENER_CLASH, self.service.object(), sentence);
+        self.report
+            .push(diagnostic.at(self.port.field()).severity(severity));
     }
 
     fn note_no_address(&mut self, auto: &[String]) {

@@ -53,10 +53,10 @@ fn common(value: &Value) -> Option<String> {
 }
 
 fn of_object(fields: &Map<String, Value>) -> Option<String> {
-    if let Some(regex) = fields.get("regex").and_then(Value::as_str) {
-        if let Err(rejection) = regex_policy::check(regex) {
-            return Some(format!("the regular expression `{regex}`: {rejection}"));
-        }
+    if let Some(regex) = fields.get("regex").and_then(Value::as_str)
+        && let Err(rejection) = regex_policy::check(regex)
+    {
+        return Some(format!("the regular expression `{regex}`: {rejection}"));
     }
     let empty = |name: &str| fields.get(name).and_then(Value::as_str) == Some("");
     // StringMatcher's prefix and suffix, and every stat_prefix, have a minimum length of one.

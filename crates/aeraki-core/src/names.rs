@@ -28,6 +28,19 @@ pub fn inbound(namespace: &str, host: &str, port: u32) -> String {
     name("inbound", namespace, host, None, port)
 }
 
+/// The name of the inbound EnvoyFilter of the object called `object`, where another object of the namespace has the same
+/// host and port and so the plain name.
+pub fn inbound_of(namespace: &str, host: &str, port: u32, object: &str) -> String {
+    // The plain names hash no address on the inbound side, so the object's name takes its place.
+    let hash = hash("inbound", namespace, host, Some(object), port);
+    hashed("inbound", &format!("{host}-{port}"), hash)
+}
+
+/// Whether `name` is a legal RFC 1123 label, as namespaces are.
+pub fn is_rfc1123_label(name: &str) -> bool {
+    name.len() <= 63 && is_label(name)
+}
+
 /// Whether the API server takes `name` as an object name (RFC 1123 subdomain, at most 253 bytes).
 pub fn is_rfc1123_subdomain(name: &str) -> bool {
     name.len() <= MAX_LENGTH && name.split('.').all(is_label)

@@ -1,5 +1,6 @@
 //! The config objects that come in, whatever source they come from.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use aeraki_api::networking::{DestinationRule, ServiceEntry, VirtualService};
 use aeraki_api::{Cr, ObjectMeta, Timestamp, kubernetes};
 
 /// A kind of object, by API group and name. The version is a matter of the edge.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kind {
     name: &'static str,
     group: &'static str,
@@ -50,6 +51,22 @@ impl Kind {
     #[must_use]
     pub const fn group(self) -> &'static str {
         self.group
+    }
+}
+
+impl Ord for Kind {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Keys of one kind are compared all the time, and their kinds are mostly the same constant.
+        if std::ptr::eq(self.name, other.name) && std::ptr::eq(self.group, other.group) {
+            return Ordering::Equal;
+        }
+        (self.name, self.group).cmp(&(other.name, other.group))
+    }
+}
+
+impl PartialOrd for Kind {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -1,15 +1,16 @@
 //! What to write: `plan(desired, observed)`, pure.
 //!
-//! The writer behind it may be the Kubernetes API or a directory. Three rules make it safe: nothing is deleted unless the
-//! view of the config is complete; what a failed service owns is held; what is not ours by label is never touched.
+//! The writer behind it may be the Kubernetes API or a directory. Three rules make it safe: nothing that is there is
+//! deleted or changed unless the view of the config is complete (a rule that could not be read would be missing from a new
+//! version); what a failed service owns is held; what is not ours by label is never touched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aeraki_api::Cr;
 use aeraki_api::networking::EnvoyFilter;
 
-use crate::assemble::{Filter, FilterKey, MANAGER_LABEL, SERVICE_ANNOTATION, reference};
+use crate::assemble::{Filter, FilterKey, MANAGER_LABEL};
 use crate::engine::Engine;
 
 /// Proof that every kind of config has arrived whole, so that what is not there is gone and not just unseen.
@@ -38,13 +39,13 @@ pub enum Action {
     Update(Arc<Filter>),
     /// Remove one of ours that is no longer wanted.
     Delete(FilterKey),
-    /// Leave one of ours that is not wanted, and why.
+    /// Leave one of ours as it is that is not wanted, or not like this, and why.
     Hold(FilterKey, HoldReason),
     /// Leave a foreign object that has the name of one that is wanted.
     Foreign(FilterKey),
 }
 
-/// Why an object that is not wanted stays.
+/// Why an object stays as it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HoldReason {
     /// Its service failed, so what is wanted is not known.
@@ -57,34 +58,33 @@ pub enum HoldReason {
 /// deletions.
 #[must_use]
 pub fn plan(engine: &Engine, observed: &Observed, view: Option<CompleteView>) -> Vec<Action> {
-    let held: BTreeSet<String> = engine.held().map(reference).collect();
     let (mut creates, mut updates, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     for (key, wanted) in engine.filters() {
         match observed.get(key) {
             None => creates.push(Action::Create(Arc::clone(wanted))),
             Some(there) if !is_ours(there) => rest.push(Action::Foreign(key.clone())),
-            Some(there) if differs(there, &wanted.object) => {
-                updates.push(Action::Update(Arc::clone(wanted)));
+            Some(there) if !differs(there, &wanted.object) => {}
+            Some(_) if view.is_none() => {
+                rest.push(Action::Hold(key.clone(), HoldReason::IncompleteView));
             }
-            Some(_) => {}
+            Some(_) => updates.push(Action::Update(Arc::clone(wanted))),
         }
     }
     for (key, there) in observed.iter().filter(|(_, there)| is_ours(there)) {
         if !engine.filters().contains_key(key) {
-            rest.push(remove(key, there, &held, view));
+            rest.push(remove(engine, key, there, view));
         }
     }
     creates.into_iter().chain(updates).chain(rest).collect()
 }
 
 fn remove(
+    engine: &Engine,
     key: &FilterKey,
     there: &Cr<EnvoyFilter>,
-    held: &BTreeSet<String>,
     view: Option<CompleteView>,
 ) -> Action {
-    let owner = there.metadata.annotations.get(SERVICE_ANNOTATION);
-    if owner.is_some_and(|owner| held.contains(owner)) {
+    if engine.holds(key, there) {
         Action::Hold(key.clone(), HoldReason::ServiceFailed)
     } else if view.is_none() {
         Action::Hold(key.clone(), HoldReason::IncompleteView)

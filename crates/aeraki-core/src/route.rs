@@ -5,6 +5,7 @@
 
 pub mod extract;
 
+mod absence;
 mod destination;
 mod matcher;
 
@@ -53,7 +54,8 @@ pub struct Header {
     pub name: String,
     /// Its value; `None`: it is present.
     pub value: Option<Text>,
-    /// The condition must not hold; an absent header then matches.
+    /// The condition must not hold; an absent header then matches, unless an empty text satisfies the condition: a route
+    /// before this one is for the absent header then.
     pub inverted: bool,
     /// Upper and lower case are the same in the value. Never with a regular expression: that says so itself, by `(?i)`.
     pub ignore_case: bool,

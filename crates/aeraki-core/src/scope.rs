@@ -124,12 +124,12 @@ fn targets(
     };
     if world.settings().scope == Scope::ServiceNamespace {
         let own = service.namespace();
-        return service
-            .visibility()
-            .includes(own)
-            .then(|| plain(own))
-            .into_iter()
-            .collect();
+        if own == root && *service.visibility() != Visibility::Everywhere {
+            report_root_export(service, root, report);
+            return Vec::new();
+        }
+        let is_seen = service.visibility().includes(own);
+        return is_seen.then(|| plain(own)).into_iter().collect();
     }
     match service.visibility() {
         Visibility::Everywhere => {

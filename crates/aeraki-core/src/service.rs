@@ -172,6 +172,16 @@ impl Service {
         &self.visibility
     }
 
+    /// The entries of its object's `exportTo`, as written.
+    pub(crate) fn export_to(&self) -> impl Iterator<Item = &str> {
+        let (list, annotation) = match &self.object.body {
+            Body::ServiceEntry { spec, .. } => (&spec.export_to[..], None),
+            _ => (&[][..], self.object.meta.annotations.get(EXPORT_TO)),
+        };
+        let annotated = annotation.into_iter().flat_map(|list| list.split(','));
+        list.iter().map(String::as_str).chain(annotated)
+    }
+
     /// Whose workloads serve it.
     #[must_use]
     pub fn selector(&self) -> &Selector {
@@ -331,10 +341,10 @@ fn single_address(address: &str) -> Option<&str> {
 }
 
 fn entry_selector(object: &Object, spec: &ServiceEntry) -> Selector {
-    if let Some(selector) = &spec.workload_selector {
-        if !selector.labels.is_empty() {
-            return Selector::Labels(selector.labels.clone());
-        }
+    if let Some(selector) = &spec.workload_selector
+        && !selector.labels.is_empty()
+    {
+        return Selector::Labels(selector.labels.clone());
     }
     match object.meta.annotations.get(WORKLOAD_SELECTOR) {
         Some(annotation) => annotated_selector(annotation),
@@ -421,7 +431,7 @@ fn endpoint_port(name: &str, slices: &[&EndpointSlice]) -> Option<u32> {
         .iter()
         .flat_map(|slice| &slice.ports)
         .filter(|port| port.name.as_deref().unwrap_or_default() == name)
-        .filter_map(|port| port.port.and_then(|number| u32::try_from(number).ok()));
+        .filter_map(|port| port.port.map(u32::from));
     let first = numbers.next()?;
     numbers.all(|number| number == first).then_some(first)
 }

@@ -29,7 +29,8 @@ impl Visibility {
                 "." => {
                     namespaces.insert(Arc::clone(own));
                 }
-                "~" | "" => {}
+                named if !is_entry(named) => {}
+                "~" => {}
                 named => {
                     namespaces.insert(Arc::from(named));
                 }
@@ -62,6 +63,12 @@ impl Visibility {
             (Self::Everywhere, Self::Everywhere) => true,
         }
     }
+}
+
+/// Whether Istio knows what an entry of `exportTo` means: `*`, `.`, `~` or a namespace.
+#[must_use]
+pub fn is_entry(entry: &str) -> bool {
+    matches!(entry.trim(), "*" | "." | "~") || crate::names::is_rfc1123_label(entry.trim())
 }
 
 #[cfg(test)]

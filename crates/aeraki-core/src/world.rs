@@ -3,19 +3,22 @@
 //! Each lookup is flat in the number of services. The world decides which rules are seen from a service; it does not
 //! know what is made of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use aeraki_api::Timestamp;
 use aeraki_api::kubernetes::EndpointSlice;
 use aeraki_api::networking::{DestinationRule, VirtualService};
+use rustc_hash::FxHashMap;
 
 use crate::claims::{Claim, ClaimKey, Claimant, Claims};
 use crate::host::{Host, HostIndex};
 use crate::listener;
 use crate::object::{Body, Kind, Object, ObjectKey};
 use crate::protocol::Protocol;
-use crate::registry::{Decision, Registry};
+use crate::registry::{Decision, Input, Registration, Registry};
 use crate::service::{self, Port, Selector, Service, TargetPort, Transport};
 use crate::settings::{RuleSource, Settings};
 use crate::visibility::Visibility;
@@ -40,14 +43,14 @@ struct ServiceKey {
 pub(crate) struct World {
     settings: Settings,
     registry: Registry,
-    objects: HashMap<ObjectKey, Arc<Object>>,
-    services: BTreeMap<ObjectKey, Vec<Service>>,
+    objects: FxHashMap<ObjectKey, Arc<Object>>,
+    services: FxHashMap<ObjectKey, Vec<Service>>,
     hosts: HostIndex<ServiceKey>,
     virtual_services: HostIndex<RuleKey>,
     destination_rules: HostIndex<RuleKey>,
-    extras: HashMap<(Kind, Arc<str>, Host), BTreeSet<RuleKey>>,
+    extras: FxHashMap<(Kind, Arc<str>, Host), BTreeSet<RuleKey>>,
     /// EndpointSlices by namespace and Service name.
-    slices: HashMap<(Arc<str>, Arc<str>), BTreeSet<ObjectKey>>,
+    slices: FxHashMap<(Arc<str>, Arc<str>), BTreeSet<ObjectKey>>,
     claims: Claims,
 }
 
@@ -65,13 +68,13 @@ impl World {
         Self {
             settings,
             registry,
-            objects: HashMap::new(),
-            services: BTreeMap::new(),
+            objects: FxHashMap::default(),
+            services: FxHashMap::default(),
             hosts: HostIndex::default(),
             virtual_services: HostIndex::default(),
             destination_rules: HostIndex::default(),
-            extras: HashMap::new(),
-            slices: HashMap::new(),
+            extras: FxHashMap::default(),
+            slices: FxHashMap::default(),
             claims: Claims::default(),
         }
     }
@@ -100,9 +103,11 @@ impl World {
             .unwrap_or_default()
     }
 
-    /// Every service, by object.
+    /// Every service, sorted by object.
     pub(crate) fn services(&self) -> impl Iterator<Item = &Service> {
-        self.services.values().flatten()
+        let mut objects: Vec<_> = self.services.iter().collect();
+        objects.sort_unstable_by_key(|(key, _)| *key);
+        objects.into_iter().flat_map(|(_, services)| services)
     }
 
     /// What becomes of a port.
@@ -120,7 +125,7 @@ impl World {
         let port = service
             .ports()
             .iter()
-            .find(|port| port.number() == claimant.port)?;
+            .find(|port| port.number() == claimant.port && port.transport() != Transport::Udp)?;
         match self.decide(port) {
             Decision::Ours(registration) => Some(registration.protocol()),
             _ => None,
@@ -204,17 +209,13 @@ impl World {
                 Said::DestinationRule => self.destination_rules.remove(&host, &rule_key(object)),
                 Said::Extra => {
                     let place = (object.key.kind, object.key.namespace.clone(), host.clone());
-                    if let Some(keys) = self.extras.get_mut(&place) {
-                        keys.remove(&rule_key(object));
-                    }
+                    remove_from(&mut self.extras, &place, &rule_key(object));
                 }
             }
             touched.hosts.insert(host);
         }
         if let Some(place) = slice_place(object) {
-            if let Some(keys) = self.slices.get_mut(&place) {
-                keys.remove(&object.key);
-            }
+            remove_from(&mut self.slices, &place, &object.key);
             touched
                 .objects
                 .insert(ObjectKey::new(Kind::SERVICE, place.0, place.1));
@@ -236,13 +237,49 @@ impl World {
             Body::Extra(extra) => self
                 .registry
                 .input(object.key.kind.group(), object.key.kind.name())
-                .map(|input| (input.hosts)(&extra.0))
+                .map(|input| hosts_of(input, &extra.0))
                 .unwrap_or_default()
                 .iter()
                 .map(|host| (resolve(host), Said::Extra))
                 .collect(),
             Body::ServiceEntry { .. } | Body::Service(_) | Body::EndpointSlice(_) => Vec::new(),
         }
+    }
+
+    /// Every object that says something about hosts.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Object> {
+        let objects = self.objects.values().map(|object| &**object);
+        objects.filter(|object| match &object.body {
+            Body::VirtualService(_) | Body::DestinationRule(_) => true,
+            // A kind that is only looked up by its name, such as Secret, names no hosts; one about all names `*`.
+            Body::Extra(extra) => {
+                let input = self
+                    .registry
+                    .input(object.key.kind.group(), object.key.kind.name());
+                let hosts = input
+                    .map(|input| hosts_of(input, &extra.0))
+                    .unwrap_or_default();
+                hosts.first().is_some_and(|host| host != "*")
+            }
+            _ => false,
+        })
+    }
+
+    /// The hosts that a rule is about.
+    pub(crate) fn hosts_said_by(&self, rule: &Object) -> Vec<Host> {
+        self.said_hosts(rule)
+            .into_iter()
+            .map(|(host, _)| host)
+            .collect()
+    }
+
+    /// Whether a service has a host that a rule is about; for an extra kind, one of its own namespace.
+    pub(crate) fn has_service_for(&self, rule: &Object, host: &Host) -> bool {
+        let counts = |key: &ServiceKey| {
+            !matches!(rule.body, Body::Extra(_)) || key.object.namespace == rule.key.namespace
+        };
+        self.hosts.covered_by(host).any(counts)
+            || self.hosts.covering(host).any(|(_, key)| counts(key))
     }
 
     /// Reads the services of a service object anew, and moves its claims.
@@ -300,9 +337,10 @@ impl World {
         let Some(name) = service.synthetic_name() else {
             return false;
         };
-        let namespace = service.namespace().clone();
-        self.objects
-            .contains_key(&ObjectKey::new(Kind::SERVICE, namespace, name))
+        let key = ObjectKey::new(Kind::SERVICE, service.namespace().clone(), name);
+        self.services_of(&key)
+            .iter()
+            .any(|itself| itself.host() == service.host())
     }
 
     fn move_claims(&mut self, old: &[Service], new: &[Service], touched: &mut Touched) {
@@ -325,42 +363,115 @@ impl World {
     fn claims_of(&self, services: &[Service]) -> Vec<(Claim, Visibility)> {
         let mut claims = Vec::new();
         for (index, service) in services.iter().enumerate() {
-            for port in service.ports() {
-                let ours = matches!(self.decide(port), Decision::Ours(_));
+            for port in service
+                .ports()
+                .iter()
+                .filter(|port| port.transport() != Transport::Udp)
+            {
+                let registration = match self.decide(port) {
+                    Decision::Ours(registration) => Some(registration),
+                    _ => None,
+                };
                 let claimant = claimant(services, index, port);
-                for key in self.claim_keys(service, port, ours) {
-                    // Who sees a service matters to its clients, not to its workloads.
-                    let visibility = match key {
-                        ClaimKey::Inbound { .. } => Visibility::Everywhere,
-                        _ => service.visibility().clone(),
-                    };
-                    let by_number = matches!(key, ClaimKey::Port(_));
-                    let claim = Claim {
-                        key,
-                        claimant: claimant.clone(),
-                        ours: ours && (!by_number || listener::needs_number(service)),
-                    };
-                    claims.push((claim, visibility));
-                }
+                let stakes = self.stakes(service, port, registration);
+                claims.extend(stakes.into_iter().map(|stake| stake.by(service, &claimant)));
             }
         }
         claims
     }
 
-    fn claim_keys(&self, service: &Service, port: &Port, ours: bool) -> Vec<ClaimKey> {
-        if port.transport() == Transport::Udp {
-            return Vec::new();
-        }
-        let mut keys: Vec<ClaimKey> = listener::names(service, port, &self.settings)
+    /// What a port claims, and what it wants to know of.
+    fn stakes(
+        &self,
+        service: &Service,
+        port: &Port,
+        registration: Option<&'static Registration>,
+    ) -> Vec<Stake> {
+        let ours = registration.map(Registration::protocol);
+        let number = port.number();
+        let stake = |key, ours| Stake {
+            key,
+            ours,
+            holds: true,
+        };
+        let listeners = listener::names(service, port, &self.settings);
+        let mut stakes: Vec<Stake> = listeners
             .into_iter()
-            .map(ClaimKey::Listener)
+            .map(|name| stake(ClaimKey::Listener(name), ours))
             .collect();
-        keys.push(ClaimKey::Port(port.number()));
-        keys.push(ClaimKey::HostPort(service.host().clone(), port.number()));
-        if ours {
-            keys.extend(inbound_claim(service, port));
+        let by_number = ours.filter(|_| listener::needs_number(service));
+        stakes.push(stake(ClaimKey::Port(number), by_number));
+        stakes.push(stake(
+            ClaimKey::HostPort(service.host().clone(), number),
+            ours,
+        ));
+        if listener::adds_to_wildcard(service, port) {
+            stakes.push(stake(ClaimKey::SharedWildcard(number), None));
+        } else if ours.is_some() && listener::wants_wildcard(service) {
+            stakes.push(Stake {
+                key: ClaimKey::SharedWildcard(number),
+                ours,
+                holds: false,
+            });
         }
-        keys
+        if let Some(inbound) = registration.and_then(|r| self.inbound_of(service, port, r)) {
+            let namespace = service.namespace().clone();
+            let host = service.host().clone();
+            stakes.push(stake(ClaimKey::InboundName(namespace, host, number), ours));
+            let labels = inbound_labels(service, inbound.selector, inbound.target_port);
+            stakes.extend(labels.map(|key| stake(key, ours)));
+        }
+        stakes
+    }
+
+    /// The workloads and the target port of a port's inbound side, if a filter can stand there.
+    pub(crate) fn inbound_of<'a>(
+        &self,
+        service: &'a Service,
+        port: &Port,
+        registration: &Registration,
+    ) -> Option<InboundPlace<'a>> {
+        let in_root = *service.namespace() == self.settings.root_namespace;
+        match (service.selector(), port.target()) {
+            (Selector::Labels(selector), TargetPort::Number(target_port @ 1..=65535))
+                if !in_root && !registration.is_outbound_only() =>
+            {
+                Some(InboundPlace {
+                    selector,
+                    target_port: *target_port,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// The older service whose inbound chain a port's would meet on some workload, and its protocol.
+    pub(crate) fn inbound_rival<'a>(
+        &'a self,
+        service: &Service,
+        place: &InboundPlace<'_>,
+        claimant: &'a Claimant,
+    ) -> Option<(&'a Claimant, Protocol)> {
+        inbound_labels(service, place.selector, place.target_port)
+            .filter_map(|key| {
+                self.claims
+                    .older(&key, claimant)
+                    .find(|older| self.meets(older, place.selector))
+            })
+            .min()
+            .and_then(|rival| Some((rival, self.protocol_of(rival)?)))
+    }
+
+    /// Whether the workloads of one selector are among those of the other.
+    fn meets(&self, other: &Claimant, selector: &BTreeMap<String, String>) -> bool {
+        let service = self.services_of(&other.object).get(other.host_index);
+        let Some(Selector::Labels(theirs)) = service.map(Service::selector) else {
+            return false;
+        };
+        let within = |a: &BTreeMap<String, String>, b: &BTreeMap<String, String>| {
+            a.iter().all(|(key, value)| b.get(key) == Some(value))
+        };
+        within(theirs, selector) || within(selector, theirs)
     }
 
     /// The service at `host` as seen from `from`: its own namespace first, then the oldest that it sees.
@@ -498,16 +609,53 @@ pub(crate) fn claimant(services: &[Service], index: usize, port: &Port) -> Claim
     }
 }
 
-/// The claim on the inbound chain, if the service says whose workloads serve it.
-pub(crate) fn inbound_claim(service: &Service, port: &Port) -> Option<ClaimKey> {
-    match (service.selector(), port.target()) {
-        (Selector::Labels(selector), TargetPort::Number(target_port)) => Some(ClaimKey::Inbound {
-            namespace: service.namespace().clone(),
-            selector: selector.clone(),
-            target_port: *target_port,
-        }),
-        _ => None,
+/// Where an inbound filter can stand.
+#[derive(Clone, Copy)]
+pub(crate) struct InboundPlace<'a> {
+    pub(crate) selector: &'a BTreeMap<String, String>,
+    pub(crate) target_port: u32,
+}
+
+/// A claim before it is somebody's.
+struct Stake {
+    key: ClaimKey,
+    ours: Option<Protocol>,
+    holds: bool,
+}
+
+impl Stake {
+    fn by(self, service: &Service, claimant: &Claimant) -> (Claim, Visibility) {
+        // Who sees a service matters to its clients, not to its workloads.
+        let visibility = match self.key {
+            ClaimKey::InboundName(..) | ClaimKey::InboundLabel { .. } => Visibility::Everywhere,
+            _ => service.visibility().clone(),
+        };
+        let (ours, holds) = (self.ours, self.holds);
+        (
+            Claim {
+                key: self.key,
+                claimant: claimant.clone(),
+                ours,
+                holds,
+            },
+            visibility,
+        )
     }
+}
+
+fn inbound_labels(
+    service: &Service,
+    selector: &BTreeMap<String, String>,
+    target_port: u32,
+) -> impl Iterator<Item = ClaimKey> {
+    let namespace = service.namespace().clone();
+    selector
+        .iter()
+        .map(move |(key, value)| ClaimKey::InboundLabel {
+            namespace: namespace.clone(),
+            target_port,
+            label: (key.clone(), value.clone()),
+        })
 }
 
 /// Where an EndpointSlice belongs: the namespace and name of its Service.
@@ -517,6 +665,21 @@ fn slice_place(object: &Object) -> Option<(Arc<str>, Arc<str>)> {
     };
     let service = object.meta.labels.get("kubernetes.io/service-name")?;
     Some((object.key.namespace.clone(), Arc::from(service.as_str())))
+}
+
+/// The hosts of an extra object. A protocol's code runs here, and its panic stays here.
+fn hosts_of(input: &Input, json: &serde_json::Value) -> Vec<String> {
+    catch_unwind(AssertUnwindSafe(|| (input.hosts)(json))).unwrap_or_default()
+}
+
+/// Takes a value out of a set of a map, and the set with it if nothing is left.
+fn remove_from<K: Eq + Hash, V: Ord>(map: &mut FxHashMap<K, BTreeSet<V>>, key: &K, value: &V) {
+    if let Some(values) = map.get_mut(key) {
+        values.remove(value);
+        if values.is_empty() {
+            map.remove(key);
+        }
+    }
 }
 
 /// Whether the services look the same to those that route to them.

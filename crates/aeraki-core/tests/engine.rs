@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use aeraki_api::Cr;
 use aeraki_api::networking::{DestinationRule, EnvoyFilter, ServiceEntry, VirtualService};
+use aeraki_core::FilterKey;
 use aeraki_core::draft::{Direction, FilterDraft, NetworkFilter, Placement};
 use aeraki_core::engine::Engine;
 use aeraki_core::generator::{GenerateError, Generator, ServiceContext};
-use aeraki_core::object::{ConfigEvent, Kind, Object, ObjectKey};
+use aeraki_core::object::{Body, ConfigEvent, Kind, Object, ObjectKey};
 use aeraki_core::plan::{Action, CompleteView, HoldReason, Observed, plan};
 use aeraki_core::protocol::Protocol;
 use aeraki_core::registry::{Expresses, Registration, Registry, RegistryError, Routing};
@@ -59,6 +60,17 @@ fn engine() -> Engine {
         Settings::default(),
         Registry::of([&MOODY]).expect("one registration"),
     )
+}
+
+fn private_entry(name: &str, mood: &str) -> ConfigEvent {
+    let ConfigEvent::Put(object) = entry(name, Some(mood)) else {
+        unreachable!("entries are put")
+    };
+    let mut object = Arc::unwrap_or_clone(object);
+    if let Body::ServiceEntry { spec, .. } = &mut object.body {
+        spec.export_to = vec![".".to_owned()];
+    }
+    ConfigEvent::Put(Arc::new(object))
 }
 
 fn entry(name: &str, mood: Option<&str>) -> ConfigEvent {
@@ -197,6 +209,93 @@ fn what_a_failed_service_owns_is_held_even_if_it_was_never_seen_here() {
         matches!(&actions[..], [Action::Hold(_, HoldReason::ServiceFailed)]),
         "{actions:?}"
     );
+}
+
+#[test]
+fn what_go_aeraki_wrote_for_a_failed_service_is_held_by_its_name() {
+    let mut engine = engine();
+    engine.apply(entry("a", Some("fail")));
+    engine.drain();
+    let mut of_go = Cr::new(
+        "aeraki-outbound-a.example.com-240.240.0.1-1",
+        "istio-system",
+        EnvoyFilter::default(),
+    );
+    of_go.metadata.labels = [("manager".to_owned(), "Aeraki".to_owned())].into();
+    let mut other = of_go.clone();
+    other.metadata.name = "aeraki-outbound-b.example.com-240.240.0.1-1".to_owned();
+    let key = |name: &str| FilterKey {
+        namespace: "istio-system".into(),
+        name: name.into(),
+    };
+    let observed = Observed::from([
+        (key(&of_go.metadata.name), of_go.clone()),
+        (key(&other.metadata.name), other.clone()),
+    ]);
+    let actions = plan(&engine, &observed, Some(CompleteView::assert()));
+    let expected = [
+        Action::Hold(key(&of_go.metadata.name), HoldReason::ServiceFailed),
+        Action::Delete(key(&other.metadata.name)),
+    ];
+    assert_eq!(actions, expected);
+}
+
+#[test]
+fn a_failed_port_keeps_no_more_than_its_service_may_have() {
+    let mut engine = engine();
+    engine.apply(entry("a", Some("good")));
+    engine.drain();
+    assert_eq!(engine.filters().len(), 1);
+
+    // The service is withdrawn from the mesh while its generator fails: the root filter must go.
+    engine.apply(private_entry("a", "fail"));
+    let changes = engine.drain();
+    assert_eq!(
+        changes.removed.len(),
+        1,
+        "it would reach clients that must not see the service"
+    );
+    assert_eq!(codes(&engine), ["AER0900"]);
+}
+
+#[test]
+fn a_failed_port_does_not_keep_a_listener_that_another_service_owns_now() {
+    let mut engine = engine();
+    engine.apply(entry("b", Some("good")));
+    engine.drain();
+    engine.apply(entry("b", Some("fail")));
+    engine.apply(entry("a", Some("good")));
+    let changes = engine.drain();
+    assert_eq!((changes.upserted.len(), changes.removed.len()), (1, 1));
+    let names: Vec<&str> = engine
+        .filters()
+        .values()
+        .map(|filter| filter.host.as_str())
+        .collect();
+    assert_eq!(names, ["a.example.com"]);
+}
+
+#[test]
+fn what_is_there_is_not_changed_without_a_complete_view() {
+    let mut engine = engine();
+    engine.apply(entry("a", None));
+    engine.apply(rule("v1"));
+    engine.drain();
+    let observed = written(&engine);
+    // The rule could not be read this time.
+    engine.apply(ConfigEvent::Delete(ObjectKey::new(
+        Kind::VIRTUAL_SERVICE,
+        "shop",
+        "a",
+    )));
+    engine.drain();
+    let actions = plan(&engine, &observed, None);
+    assert!(
+        matches!(&actions[..], [Action::Hold(_, HoldReason::IncompleteView)]),
+        "{actions:?}"
+    );
+    let actions = plan(&engine, &observed, Some(CompleteView::assert()));
+    assert!(matches!(&actions[..], [Action::Update(_)]));
 }
 
 #[test]

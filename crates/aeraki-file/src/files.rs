@@ -1,8 +1,9 @@
 //! Config files on a disk: which there are, and what is in those that changed.
 //!
 //! A file counts as changed when its time, length or identity is another than at the last look, or when somebody says
-//! so. Where a directory cannot be listed, the files known in it are taken to be there still, and the view of the
-//! config is not complete.
+//! so. Where a directory cannot be listed, or a link leads nowhere, the files known there are taken to be there still,
+//! and the view of the config is not complete. Nor is it before any file at all has been read: an empty directory is
+//! more likely a volume that is not mounted than a config that wants nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
@@ -118,11 +119,21 @@ fn identity(_: &Metadata) -> u64 {
     0
 }
 
+/// How much of the directories nobody reads, though it may look like config to whoever put it there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Skipped {
+    /// Files and directories whose names begin with a dot.
+    pub hidden: usize,
+    /// Links to directories, which may lead in a circle.
+    pub links: usize,
+}
+
 /// What is there.
 #[derive(Default)]
 struct Scan {
     files: BTreeMap<PathBuf, Stamp>,
     unlisted: BTreeMap<PathBuf, String>,
+    skipped: Skipped,
 }
 
 impl Scan {
@@ -157,20 +168,26 @@ impl Scan {
             let entry = entry?;
             let (path, kind) = (entry.path(), entry.file_type()?);
             if is_hidden(&path) {
-                continue;
-            }
-            if kind.is_dir() {
+                self.skipped.hidden += 1;
+            } else if kind.is_dir() {
                 below.push(path);
-            } else if has_config_ending(&path) {
-                match fs::metadata(&path) {
-                    Ok(found) if found.is_file() => self.file(&path, &found),
-                    Ok(_) => {}
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Err(error) => self.unlisted(&path, &error),
-                }
+            } else if kind.is_symlink() || has_config_ending(&path) {
+                self.entry(&path);
             }
         }
         Ok(below)
+    }
+
+    /// Takes in a file, or what a link leads to. A link that leads nowhere is there all the same: what it led to may be
+    /// back in a moment.
+    fn entry(&mut self, path: &Path) {
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => self.skipped.links += 1,
+            Ok(found) if found.is_file() && has_config_ending(path) => self.file(path, &found),
+            Ok(_) => {}
+            Err(_) if !has_config_ending(path) || is_gone(path) => {}
+            Err(error) => self.unlisted(path, &error),
+        }
     }
 
     /// Of a file that is named twice, as by itself and by its directory, the first name counts.
@@ -189,7 +206,12 @@ impl Scan {
 
 fn is_hidden(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    name.starts_with(b".") || name == b"target"
+    name.starts_with(b".")
+}
+
+/// Whether the entry itself has gone while we looked, and not only what it leads to.
+fn is_gone(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 fn has_config_ending(path: &Path) -> bool {
@@ -208,7 +230,11 @@ pub struct Files {
     source: Source,
     stamps: BTreeMap<PathBuf, Stamp>,
     unlisted: BTreeMap<PathBuf, String>,
+    skipped: Skipped,
     has_looked: bool,
+    /// Whether some file has been read whole, ever.
+    has_read: bool,
+    may_be_empty: bool,
 }
 
 impl Files {
@@ -220,8 +246,18 @@ impl Files {
             source: Source::new(reader),
             stamps: BTreeMap::new(),
             unlisted: BTreeMap::new(),
+            skipped: Skipped::default(),
             has_looked: false,
+            has_read: false,
+            may_be_empty: false,
         }
+    }
+
+    /// Takes a config without any file as meant, even before a file has been read.
+    #[must_use]
+    pub fn may_be_empty(mut self, may_be_empty: bool) -> Self {
+        self.may_be_empty = may_be_empty;
+        self
     }
 
     /// What the files hold.
@@ -232,7 +268,9 @@ impl Files {
 
     /// Gives the content of something that is no file, such as standard input.
     pub fn give(&mut self, name: &str, content: &[u8]) -> Update {
-        self.source.update(Path::new(name), Some(content))
+        let update = self.source.update(Path::new(name), Some(content));
+        self.has_read |= self.source.has_whole();
+        update
     }
 
     /// Looks which files there are, and reads those that changed. `touched` are read even if they look the same.
@@ -248,7 +286,9 @@ impl Files {
             }
         }
         self.unlisted = scan.unlisted;
+        self.skipped = scan.skipped;
         self.has_looked = true;
+        self.has_read |= self.source.has_whole();
         update
     }
 
@@ -259,11 +299,32 @@ impl Files {
             .map(|(path, reason)| (path.as_path(), reason.as_str()))
     }
 
+    /// The first of the files and directories that were named and that cannot be looked at, and why.
+    #[must_use]
+    pub fn unlisted_root(&self) -> Option<(&Path, &str)> {
+        self.unlisted()
+            .find(|(path, _)| self.roots.paths.iter().any(|root| root == path))
+    }
+
+    /// What was there at the last look and is never read.
+    #[must_use]
+    pub fn skipped(&self) -> Skipped {
+        self.skipped
+    }
+
+    /// Whether the view is not complete for the one reason that no file has been seen yet.
+    #[must_use]
+    pub fn awaits_first_file(&self) -> bool {
+        let is_empty = self.source.files().next().is_none();
+        let may_not = !(self.has_read || self.may_be_empty);
+        self.has_looked && self.unlisted.is_empty() && is_empty && may_not
+    }
+
     /// Proof that all of the config has been read, if that is so.
     #[must_use]
     pub fn complete_view(&self) -> Option<CompleteView> {
-        let is_complete = self.has_looked && self.unlisted.is_empty() && self.source.is_complete();
-        is_complete.then(CompleteView::assert)
+        let is_read = self.has_looked && self.unlisted.is_empty() && self.source.is_complete();
+        (is_read && (self.has_read || self.may_be_empty)).then(CompleteView::assert)
     }
 
     fn forget_missing(&mut self, scan: &Scan) -> Update {
@@ -285,10 +346,8 @@ impl Files {
         }
         match fs::read(path) {
             Ok(content) => self.source.update(path, Some(&content)),
-            // The next look finds it missing, or there again.
-            Err(error) if error.kind() == ErrorKind::NotFound => Update::default(),
             Err(error) => {
-                // Another look may have more luck with the very same file.
+                // Another look may have more luck with the very same file, or find it gone.
                 self.stamps.insert(
                     path.to_owned(),
                     Stamp {

@@ -10,8 +10,8 @@ mod source;
 mod watch;
 mod yaml;
 
-pub use files::{Files, Roots, STDIN};
-pub use reader::{Located, Problem, ReadFile, Reader};
+pub use files::{Files, Roots, STDIN, Skipped};
+pub use reader::{DOCUMENT, Located, Problem, ReadFile, Reader};
 pub use sink::{Sink, SinkError, Written};
 pub use source::{Source, Update};
 pub use watch::{Pace, Watch};

@@ -231,7 +231,7 @@ impl Reader {
 }
 
 /// What a text that yields no object is reported as.
-pub(crate) const DOCUMENT: Kind = Kind::new("", "Document");
+pub const DOCUMENT: Kind = Kind::new("", "Document");
 
 /// The subject of a diagnostic about a document that yields no object. Numbers are counted from 1 there.
 pub(crate) fn document_key(origin: &str, number: usize) -> ObjectKey {

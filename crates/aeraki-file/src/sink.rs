@@ -1,11 +1,12 @@
 //! A directory of EnvoyFilters: `<namespace>/<name>.yaml`, one file per object.
 //!
 //! Files appear and change at one stroke, only where something differs, and only where nothing stands that is not ours.
-//! What is ours is told by the object inside, as on a cluster. What is wanted is [`plan`](aeraki_core::plan)'s business.
+//! What is ours is told by the object inside, as on a cluster. A file with a password in it is for its owner alone. What
+//! is wanted is [`plan`](aeraki_core::plan)'s business.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use aeraki_api::Cr;
@@ -14,6 +15,7 @@ use aeraki_core::names::is_rfc1123_subdomain;
 use aeraki_core::object::Kind;
 use aeraki_core::plan::{Action, Observed, is_ours};
 use aeraki_core::{Filter, FilterKey};
+use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::files::Stamp;
@@ -213,7 +215,11 @@ impl Sink {
         let path = self.path(&filter.key)?;
         self.refuse_foreign(&path)?;
         let text = to_yaml(&filter.object);
+        let is_private = has_credential(&filter.object);
         if fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
+            if is_private {
+                make_private(&path).map_err(|e| io_error(&path, "written", e))?;
+            }
             return self.record(path, filter);
         }
         let namespace = path
@@ -221,7 +227,7 @@ impl Sink {
             .expect("a place lies in a namespace's directory");
         fs::create_dir_all(namespace).map_err(|e| io_error(namespace, "written", e))?;
         let new = namespace.join(format!(".{}{LEFTOVER}", std::process::id()));
-        let outcome = fs::write(&new, text).and_then(|()| fs::rename(&new, &path));
+        let outcome = write_new(&new, &text, is_private).and_then(|()| fs::rename(&new, &path));
         if let Err(source) = outcome {
             // What is left of it is removed at the next start, if not now.
             let _gone = fs::remove_file(&new);
@@ -293,6 +299,55 @@ const LEFTOVER: &str = ".aeraki-tmp";
 fn is_leftover(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with('.') && name.ends_with(LEFTOVER)
+}
+
+/// The key of a credential that stands in a filter itself, in both of Envoy's spellings.
+const INLINE: [&str; 2] = ["inline_string", "inlineString"];
+
+/// Whether the object holds a password in clear text. Other inline text is taken for one as well.
+fn has_credential(object: &Cr<EnvoyFilter>) -> bool {
+    fn holds(value: &Value) -> bool {
+        match value {
+            Value::Object(members) => members
+                .iter()
+                .any(|(key, member)| INLINE.contains(&key.as_str()) || holds(member)),
+            Value::Array(items) => items.iter().any(holds),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        }
+    }
+    // What cannot be looked into is not for everybody's eyes either.
+    serde_json::to_value(&object.spec).map_or(true, |spec| holds(&spec))
+}
+
+/// Writes a file that is not there yet. Nobody but its owner can read a private one, from its first byte.
+fn write_new(path: &Path, text: &str, is_private: bool) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = fs::File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if is_private {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, PRIVATE);
+    }
+    #[cfg(not(unix))]
+    let _without_modes = is_private;
+    options.open(path)?.write_all(text.as_bytes())
+}
+
+/// The mode of a file that only its owner reads and writes.
+#[cfg(unix)]
+const PRIVATE: u32 = 0o600;
+
+#[cfg(unix)]
+fn make_private(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(PRIVATE))
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// The longest file name that file systems take.

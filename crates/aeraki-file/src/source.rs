@@ -103,6 +103,11 @@ impl Source {
         self.files.values().all(|file| file.has_been_whole)
     }
 
+    /// Whether some file is there that has been read whole.
+    pub(crate) fn has_whole(&self) -> bool {
+        self.files.values().any(|file| file.has_been_whole)
+    }
+
     /// Everything that is wrong with the files as they are, by file.
     pub fn problems(&self) -> impl Iterator<Item = Problem> + '_ {
         let duplicates = self.claims.values().flat_map(duplicates);

@@ -37,7 +37,7 @@ pub fn check(case: &Path) {
     let text = std::fs::read_to_string(case).expect("the case can be read");
     let golden = run(&text);
     compare(case, &snapshot(&golden));
-    load(&golden.engine, Renderer::default());
+    load(&golden.engine, &Renderer::default());
 }
 
 /// Runs the text of a case with the linked protocols.
@@ -63,6 +63,7 @@ pub fn run(text: &str) -> Golden {
     }
     engine.drain();
     diagnostics.extend(engine.diagnostics().into_iter().cloned());
+    diagnostics.extend(engine.idle_rules());
     diagnostics.sort();
     Golden {
         diagnostics,
@@ -91,7 +92,7 @@ pub fn snapshot(golden: &Golden) -> String {
 ///
 /// # Panics
 /// If Envoy is not there or refuses it.
-pub fn load(engine: &Engine, renderer: Renderer) {
+pub fn load(engine: &Engine, renderer: &Renderer) {
     let filters: Vec<Value> = engine
         .filters()
         .values()
@@ -101,7 +102,7 @@ pub fn load(engine: &Engine, renderer: Renderer) {
         return;
     }
     let envoy = Envoy::locate().unwrap_or_else(|error| panic!("{error}"));
-    match explain(&envoy, &renderer, &filters) {
+    match explain(&envoy, renderer, &filters) {
         Ok(Outcome::Accepted(rendered)) => check_effect(&rendered),
         other => panic!("Envoy refuses the output: {other:?}"),
     }

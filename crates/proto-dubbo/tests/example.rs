@@ -19,5 +19,5 @@ fn the_example_is_clean_and_loads(#[files("../../examples/dubbo/*.yaml")] file: 
         2,
         "one filter for clients and one for servers"
     );
-    golden::load(&made.engine, aeraki_testkit::render::Renderer::default());
+    golden::load(&made.engine, &aeraki_testkit::render::Renderer::default());
 }

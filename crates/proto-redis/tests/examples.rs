@@ -42,5 +42,5 @@ fn the_examples_draw_no_warning_and_load_in_envoy() {
             "istio-system/aeraki-outbound-sessions.shop.svc.cluster.local-10.96.64.12-6379",
         ]
     );
-    golden::load(&golden.engine, aeraki_testkit::render::Renderer::default());
+    golden::load(&golden.engine, &aeraki_testkit::render::Renderer::default());
 }

@@ -161,7 +161,7 @@ fn what_random_objects_come_to_loads_in_envoy() {
         let (_, objects) = objects().new_tree(&mut runner).unwrap().current();
         let golden = run(&objects);
         filters += golden.engine.filters().len();
-        golden::load(&golden.engine, aeraki_testkit::render::Renderer::default());
+        golden::load(&golden.engine, &aeraki_testkit::render::Renderer::default());
     }
     assert!(filters > 40, "{filters}");
 }

@@ -36,7 +36,7 @@ fn the_example_comes_out_as_its_readme_says() {
             "platform/aeraki-outbound-zk.partner.example.com-240.240.40.2-2181",
         ]
     );
-    aeraki_testkit::golden::load(&golden.engine, Renderer::default());
+    aeraki_testkit::golden::load(&golden.engine, &Renderer::default());
 }
 
 fn example(files: &[&str]) -> String {

@@ -19,7 +19,7 @@ fn the_readme_shows_the_input_and_the_output() {
     let golden = golden::run(&input);
     assert!(golden.diagnostics.is_empty(), "{:?}", golden.diagnostics);
     assert_eq!(golden::snapshot(&golden), format!("---\n{output}"));
-    golden::load(&golden.engine, Renderer::default());
+    golden::load(&golden.engine, &Renderer::default());
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn a_limit_that_cannot_be_read_is_reported_and_the_default_holds() {
     let codes: Vec<&str> = golden.diagnostics.iter().map(|found| found.code).collect();
     assert_eq!(codes, ["AER0111"]);
     assert!(golden::snapshot(&golden).contains("max_connections: 1024"));
-    golden::load(&golden.engine, Renderer::default());
+    golden::load(&golden.engine, &Renderer::default());
 }
 
 #[test]

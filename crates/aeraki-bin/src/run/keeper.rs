@@ -5,45 +5,50 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use aeraki_core::diagnostic::{Diagnostic, Severity};
 use aeraki_core::engine::Engine;
-use aeraki_core::plan::{Action, HoldReason, Observed, plan};
+use aeraki_core::plan::{Action, HoldReason, Observed, is_ours, plan};
 use aeraki_core::{FilterKey, SERVICE_ANNOTATION, reference};
 use aeraki_file::{Files, Sink, Written};
 use anyhow::{Context as _, Result, bail};
 use tracing::{debug, enabled, error, info, warn};
 
+use super::shrink::ShrinkGuard;
 use crate::finding::{self, Finding};
+use crate::input::plural;
 
 /// Keeps a directory of EnvoyFilters right.
 pub(super) struct Keeper {
     files: Files,
     engine: Engine,
     sink: Sink,
+    guard: ShrinkGuard,
     issues: BTreeMap<Diagnostic, String>,
     troubles: BTreeMap<String, String>,
 }
 
 impl Keeper {
     /// A keeper that has not looked yet.
-    pub(super) fn new(files: Files, engine: Engine, sink: Sink) -> Self {
+    pub(super) fn new(files: Files, engine: Engine, sink: Sink, guard: ShrinkGuard) -> Self {
         Self {
             files,
             engine,
             sink,
+            guard,
             issues: BTreeMap::new(),
             troubles: BTreeMap::new(),
         }
     }
 
-    /// The first look. A path that is not there is more likely misspelt than late.
+    /// The first look. A path that was named and is not there is more likely misspelt than late.
     pub(super) fn start(&mut self) -> Result<()> {
         self.sink
             .observe()
             .context("the output directory cannot be used")?;
         self.look(&BTreeSet::new());
-        if let Some((path, reason)) = self.files.unlisted().next() {
+        if let Some((path, reason)) = self.files.unlisted_root() {
             bail!("cannot read {}: {reason}", path.display());
         }
         let source = self.files.source();
@@ -77,9 +82,14 @@ impl Keeper {
         self.report_troubles(troubles);
     }
 
+    /// When it is worth a look though nothing has changed: when deletions that wait may be done.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.guard.due()
+    }
+
     /// Whether everything could be read, made and written.
     pub(super) fn is_all_well(&self) -> bool {
-        let is_read = self.files.complete_view().is_some();
+        let is_read = self.files.complete_view().is_some() || self.files.awaits_first_file();
         is_read && self.engine.held().next().is_none() && self.troubles.is_empty()
     }
 
@@ -87,12 +97,23 @@ impl Keeper {
     fn write(&mut self) -> BTreeMap<String, String> {
         let observed = match self.sink.observe() {
             Ok(observed) => observed,
-            Err(error) => return [("output".to_owned(), sentence(&error))].into(),
+            Err(error) => {
+                // What was seen before says nothing about what is there by then.
+                self.guard.forget();
+                return [("output".to_owned(), sentence(&error))].into();
+            }
         };
-        let actions = plan(&self.engine, observed, self.files.complete_view());
+        let mut actions = plan(&self.engine, observed, self.files.complete_view());
+        let ours = observed.values().filter(|object| is_ours(object)).count();
+        let waiting = hold_back(&mut actions, &mut self.guard, ours);
         let services = owners(&actions, observed);
         let Written { failures, .. } = self.sink.apply(&actions);
-        let mut troubles: BTreeMap<String, String> = actions.iter().filter_map(held).collect();
+        let mut troubles: BTreeMap<String, String> = if self.files.awaits_first_file() {
+            empty_config(&actions).into_iter().collect()
+        } else {
+            actions.iter().filter_map(held).collect()
+        };
+        troubles.extend(waiting);
         let failed: BTreeMap<&FilterKey, String> = failures
             .iter()
             .map(|(key, error)| (key, sentence(error)))
@@ -177,13 +198,50 @@ fn owners(actions: &[Action], observed: &Observed) -> Vec<String> {
     actions.iter().map(owner).collect()
 }
 
+/// Takes those deletions out that must wait, and says so.
+fn hold_back(
+    actions: &mut Vec<Action>,
+    guard: &mut ShrinkGuard,
+    ours: usize,
+) -> Option<(String, String)> {
+    let deletions: BTreeSet<FilterKey> = actions.iter().filter_map(deleted).cloned().collect();
+    let waiting = guard.hold(&deletions, ours, Instant::now());
+    actions.retain(|action| deleted(action).is_none_or(|key| !waiting.contains(key)));
+    let reason = format!(
+        "the config no longer wants {} of {ours} EnvoyFilters: they go if it is still so after {}",
+        waiting.len(),
+        plural(guard.wait().as_secs() as usize, "second"),
+    );
+    (!waiting.is_empty()).then(|| ("output".to_owned(), reason))
+}
+
+fn deleted(action: &Action) -> Option<&FilterKey> {
+    match action {
+        Action::Delete(key) => Some(key),
+        Action::Create(_) | Action::Update(_) | Action::Hold(..) | Action::Foreign(_) => None,
+    }
+}
+
+/// One word for everything that stays because there is no config file.
+fn empty_config(actions: &[Action]) -> Option<(String, String)> {
+    let held = actions.iter().filter_map(held).count();
+    let reason = format!(
+        "there is no config file, which may be a volume that is not mounted, so {} of earlier runs \
+         stay until a file is there; to delete them, use --allow-empty",
+        plural(held, "EnvoyFilter")
+    );
+    (held > 0).then(|| ("output".to_owned(), reason))
+}
+
 fn held(action: &Action) -> Option<(String, String)> {
     let Action::Hold(key, reason) = action else {
         return None;
     };
     let reason = match reason {
         HoldReason::ServiceFailed => "its service failed, so what is wanted is not known",
-        HoldReason::IncompleteView => "not all config could be read, so it may still be wanted",
+        HoldReason::IncompleteView => {
+            "not all config could be read, so what is wanted is not known"
+        }
     };
     Some((key.to_string(), reason.to_owned()))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aeraki_file::{Pace, Roots, Watch};
 use anyhow::{Context as _, Result, bail};
@@ -49,7 +49,15 @@ async fn keep(roots: &Roots, mut keeper: Keeper) -> Result<ExitCode> {
                 let Some(touched) = touched else { bail!("the watch over the files has ended") };
                 keeper.look(&merged(touched, &mut changes));
             }
+            () = until(keeper.due()) => keeper.look(&BTreeSet::new()),
         }
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -122,6 +122,13 @@ fn generate_says_what_it_skips_as_far_as_it_is_asked() {
             .contains("Info [AER0100] (ServiceEntry shop/orders shop/orders.yaml:16:11)")
     );
     assert_eq!(aeraki(&["generate", "-f", "shop", "-q"]).err, "");
+    let skipped = aeraki(&["generate", "-f", "skipped"]);
+    assert_eq!((skipped.code, skipped.out.as_str()), (0, ""));
+    for code in ["AER0101", "AER0102", "AER0103"] {
+        let lines = skipped.err.lines().filter(|line| line.contains(code));
+        assert_eq!(lines.count(), 1, "{code} in {}", skipped.err);
+    }
+    assert_eq!(aeraki(&["generate", "-f", "skipped", "-q"]).err, "");
     let typo = aeraki(&["generate", "-f", "typo"]);
     assert_eq!((typo.code, typo.out.as_str()), (0, ""));
     assert!(
@@ -129,6 +136,21 @@ fn generate_says_what_it_skips_as_far_as_it_is_asked() {
         "{}",
         typo.err
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn generate_counts_what_it_does_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("conf")).unwrap();
+    std::fs::write(dir.path().join("conf/a.yaml"), "").unwrap();
+    std::fs::write(dir.path().join("conf/.b.yaml"), "").unwrap();
+    std::fs::create_dir(dir.path().join("conf/.git")).unwrap();
+    std::os::unix::fs::symlink(".", dir.path().join("conf/same")).unwrap();
+    let ran = aeraki(&["generate", "-f", dir.path().join("conf").to_str().unwrap()]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let wanted = "; not read: 2 hidden entries, 1 link to a directory\n";
+    assert!(ran.err.ends_with(wanted), "{}", ran.err);
 }
 
 #[test]

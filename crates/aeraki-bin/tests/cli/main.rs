@@ -6,6 +6,7 @@
 )]
 
 mod commands;
+mod readme;
 #[cfg(unix)]
 mod run;
 mod support;

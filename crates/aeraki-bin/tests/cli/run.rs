@@ -269,9 +269,125 @@ fn a_start_with_a_broken_file_deletes_nothing() {
     let log = String::from_utf8(ran.stderr).unwrap();
     assert!(log.contains("not all config could be read"), "{log}");
     assert_eq!(running.outputs(), before);
-    fs::remove_file(running.input("b.yaml")).unwrap();
+    fs::write(running.input("b.yaml"), "").unwrap();
     assert_eq!(again().status.code(), Some(0));
     assert!(running.outputs().is_empty());
+}
+
+/// A directory with the output of some services, and a way to run once more on it.
+struct Once(TempDir);
+
+impl Once {
+    fn new(services: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("in")).unwrap();
+        for number in 0..services {
+            let text = service(&format!("s{number}"), &format!("240.0.1.{number}"));
+            fs::write(dir.path().join(format!("in/s{number}.yaml")), text).unwrap();
+        }
+        let once = Self(dir);
+        assert_eq!(once.run(&[]).0, Some(0));
+        assert_eq!(once.outputs().len(), 2 * services);
+        once
+    }
+
+    fn run(&self, flags: &[&str]) -> (Option<i32>, String) {
+        let ran = support::command(&["run", "--config-dir", "in", "--output-dir", "out", "--once"])
+            .args(flags)
+            .current_dir(self.0.path())
+            .output()
+            .unwrap();
+        (ran.status.code(), String::from_utf8(ran.stderr).unwrap())
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        files_below(&self.0.path().join("out"))
+    }
+
+    fn empty(&self) {
+        fs::remove_dir_all(self.0.path().join("in")).unwrap();
+        fs::create_dir(self.0.path().join("in")).unwrap();
+    }
+}
+
+#[test]
+fn a_link_that_leads_nowhere_deletes_nothing() {
+    let once = Once::new(2);
+    let file = once.0.path().join("in/s0.yaml");
+    fs::rename(&file, once.0.path().join("s0.yaml")).unwrap();
+    std::os::unix::fs::symlink("../nowhere.yaml", &file).unwrap();
+    let (code, log) = once.run(&[]);
+    assert_eq!(code, Some(1), "{log}");
+    assert!(
+        log.contains("s0.yaml") && log.contains("it cannot be read"),
+        "{log}"
+    );
+    assert_eq!(once.outputs().len(), 4);
+    fs::remove_file(&file).unwrap();
+    assert_eq!(once.run(&[]).0, Some(0));
+    assert_eq!(once.outputs().len(), 2);
+}
+
+#[test]
+fn an_empty_config_deletes_nothing_unless_it_is_said_to_be_meant() {
+    let once = Once::new(1);
+    once.empty();
+    let (code, log) = once.run(&[]);
+    assert_eq!(code, Some(1), "{log}");
+    assert!(
+        log.contains("there is no config file") && log.contains("2 EnvoyFilters"),
+        "{log}"
+    );
+    assert!(log.contains("--allow-empty"), "{log}");
+    assert_eq!(log.matches("Left as it is").count(), 1, "{log}");
+    assert_eq!(once.outputs().len(), 2);
+
+    let Once(dir) = once;
+    let running = Running::start_in(dir, &[]);
+    assert_eq!(running.outputs().len(), 2);
+    fs::write(running.input("b.yaml"), service("stock", "240.0.0.2")).unwrap();
+    running.wait("the first file counts, and the old output goes", || {
+        running.outputs() == [outbound("stock", "240.0.0.2"), inbound("stock")]
+    });
+    fs::remove_file(running.input("b.yaml")).unwrap();
+    running.wait("removing the last file removes its filters", || {
+        running.outputs().is_empty()
+    });
+}
+
+#[test]
+fn an_empty_config_that_is_meant_deletes_all_and_one_without_output_is_no_failure() {
+    let once = Once::new(1);
+    once.empty();
+    assert_eq!(once.run(&["--allow-empty"]).0, Some(0));
+    assert!(once.outputs().is_empty());
+    assert_eq!(once.run(&[]).0, Some(0));
+}
+
+#[test]
+fn many_deletions_wait_for_a_second_look_but_not_with_once() {
+    let shrink = |once: &Once| {
+        for number in 1..7 {
+            fs::remove_file(once.0.path().join(format!("in/s{number}.yaml"))).unwrap();
+        }
+    };
+    let once = Once::new(7);
+    shrink(&once);
+    assert_eq!(once.run(&[]).0, Some(0));
+    assert_eq!(once.outputs().len(), 2);
+
+    let once = Once::new(7);
+    shrink(&once);
+    let Once(dir) = once;
+    let running = Running::start_in(dir, &["--shrink-wait", "2"]);
+    assert_eq!(running.outputs().len(), 14, "{}", running.log());
+    let log = running.log();
+    assert!(
+        log.contains("no longer wants 12 of 14 EnvoyFilters"),
+        "{log}"
+    );
+    assert!(log.contains("still so after 2 seconds"), "{log}");
+    running.wait("a second look confirms it", || running.outputs().len() == 2);
 }
 
 #[test]

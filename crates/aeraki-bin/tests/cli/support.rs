@@ -47,7 +47,8 @@ pub(crate) fn aeraki_reading(line: &[&str], text: &str) -> Ran {
     ran(output)
 }
 
-fn ran(output: Output) -> Ran {
+/// How it ended.
+pub(crate) fn ran(output: Output) -> Ran {
     Ran {
         code: output.status.code().unwrap(),
         out: String::from_utf8(output.stdout).unwrap(),

@@ -127,8 +127,11 @@ codes! {
     INVALID_REGEX = "AER0206" Warning "Envoy would refuse the regular expression",
         "Envoy refuses the whole listener over one bad expression, so the entry that holds it is left out. The rules: RE2 syntax, at most 1024 characters, no repeat over 1000, not empty.",
         "Rewrite the expression as the message says.";
-    UNKNOWN_DESTINATION = "AER0207" Warning "the destination is no known service",
-        "No ServiceEntry or Service has the destination's host, so Istio has no cluster for it and calls sent there fail.",
+    UNKNOWN_DESTINATION = "AER0207" Warning "the destination is no known service, or no port of it",
+        "No ServiceEntry or Service has the destination's host, or the one that has it lacks the port, so Istio has no cluster for it and calls sent there fail.",
+        "Correct the host or the port, or add the service.";
+    IDLE_RULE = "AER0208" Warning "the rule applies to no service",
+        "No ServiceEntry or Service that is known here has a host of the rule's, so it has no effect. For the kinds of Aeraki's own protocols only services of the same namespace count.",
         "Correct the host, or add the service.";
     UNUSED_VIRTUAL_SERVICE = "AER0209" Info "the VirtualService does not apply to the service",
         "Only rules of the service's own namespace and of the root namespace count, so that one namespace cannot change another's service. The setting `ruleSource: istio` lifts that.",

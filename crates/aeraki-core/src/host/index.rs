@@ -6,25 +6,27 @@
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::ops::Bound;
+
+use rustc_hash::FxHashMap;
 
 use super::Host;
 
 /// Entries filed under hosts and wildcards, found from above and from below.
 #[derive(Clone, Debug)]
 pub struct HostIndex<T> {
-    exact: HashMap<Host, BTreeSet<T>>,
+    exact: FxHashMap<Host, BTreeSet<T>>,
     /// By the length of what follows the star.
-    wildcards: BTreeMap<usize, HashMap<Wildcard, BTreeSet<T>>>,
+    wildcards: BTreeMap<usize, FxHashMap<Wildcard, BTreeSet<T>>>,
     backwards: BTreeSet<Backwards>,
 }
 
 impl<T> Default for HostIndex<T> {
     fn default() -> Self {
         Self {
-            exact: HashMap::new(),
+            exact: FxHashMap::default(),
             wildcards: BTreeMap::new(),
             backwards: BTreeSet::new(),
         }

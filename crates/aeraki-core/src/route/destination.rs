@@ -166,12 +166,19 @@ fn port(
         let diagnostic = Diagnostic::new(&catalogue::UNKNOWN_DESTINATION, &rule.key, sentence);
         ctx.report(diagnostic.at(format!("{field}.destination.host")));
     }
-    match (
-        &destination.port,
-        target.map(crate::service::Service::ports),
-    ) {
-        (Some(selector), _) if selector.number != 0 => selector.number,
-        (_, Some([only])) => only.number(),
+    let ports = target.map_or(&[][..], crate::service::Service::ports);
+    match (&destination.port, ports) {
+        (Some(selector), _) if selector.number != 0 => {
+            let is_there = ports.iter().any(|port| port.number() == selector.number);
+            if target.is_some() && !is_there {
+                let sentence = format!("`{host}` has no port {}", selector.number);
+                let diagnostic =
+                    Diagnostic::new(&catalogue::UNKNOWN_DESTINATION, &rule.key, sentence);
+                ctx.report(diagnostic.at(format!("{field}.destination.port.number")));
+            }
+            selector.number
+        }
+        (_, [only]) => only.number(),
         _ => ctx.port().number(),
     }
 }

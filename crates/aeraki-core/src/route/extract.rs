@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 
 use aeraki_api::networking::{
-    HttpMatchRequest, HttpRoute, L4MatchAttributes, StringMatch, TcpRoute, VirtualService,
-    string_match::MatchType,
+    Destination, HttpMatchRequest, HttpRoute, L4MatchAttributes, Percent, StringMatch, TcpRoute,
+    VirtualService, string_match::MatchType,
 };
 
 use super::destination::{self, Weighted};
-use super::{Action, Conditions, Header, Mirror, Route, RouteTable, Text};
+use super::{Action, Conditions, Header, Mirror, Route, RouteTable, Text, absence};
 use crate::diagnostic::{Diagnostic, Severity, catalogue};
 use crate::field;
 use crate::generator::ServiceContext;
@@ -31,8 +31,8 @@ enum Entry {
     Elsewhere,
     /// It cannot be expressed, or can match nothing; that is reported.
     Dropped,
-    /// It stays, with these conditions.
-    Kept(Conditions),
+    /// It stays, as one route for each of these.
+    Kept(Vec<Conditions>),
 }
 
 /// The routes that `spec`, the body of `rule`, gives the context's port.
@@ -79,9 +79,9 @@ impl Reader<'_> {
                 .any(|entry| !matches!(entry, Entry::Elsewhere));
             let kept: Vec<Conditions> = entries
                 .into_iter()
-                .filter_map(|entry| match entry {
-                    Entry::Kept(conditions) => Some(conditions),
-                    Entry::Elsewhere | Entry::Dropped => None,
+                .flat_map(|entry| match entry {
+                    Entry::Kept(conditions) => conditions,
+                    Entry::Elsewhere | Entry::Dropped => Vec::new(),
                 })
                 .collect();
             self.add_routes(&mut table, http, &place, kept);
@@ -96,7 +96,7 @@ impl Reader<'_> {
 
     fn http_entries(&self, http: &HttpRoute, place: &str) -> Vec<Entry> {
         if http.r#match.is_empty() {
-            return vec![Entry::Kept(Conditions::default())];
+            return vec![Entry::Kept(vec![Conditions::default()])];
         }
         http.r#match
             .iter()
@@ -147,9 +147,26 @@ impl Reader<'_> {
         let method = self.method(request, place);
         let headers = self.headers(request, place);
         match (expressible, method, headers) {
-            (true, Some(method), Some(headers)) => Entry::Kept(Conditions { method, headers }),
+            (true, Some(method), Some(headers)) => self.kept(method.as_ref(), headers, place),
             _ => Entry::Dropped,
         }
+    }
+
+    /// The entry with these conditions: several routes where one cannot say that a header may be absent.
+    fn kept(&self, method: Option<&Text>, headers: Vec<Header>, place: &str) -> Entry {
+        let Some(alternatives) = absence::alternatives(headers) else {
+            let outcome = format!(
+                "more than {} of the conditions hold for an empty text, so the entry is left out",
+                absence::MAX_DOUBLED
+            );
+            self.inexpressible(&format!("{place}.withoutHeaders"), &outcome);
+            return Entry::Dropped;
+        };
+        let conditions = alternatives.into_iter().map(|headers| Conditions {
+            method: method.cloned(),
+            headers,
+        });
+        Entry::Kept(conditions.collect())
     }
 
     /// Whether an entry with this port and these gateways concerns a sidecar's listener for the context's port.
@@ -274,14 +291,13 @@ impl Reader<'_> {
             self.drop_entry(&place);
             return None;
         }
-        if let Text::Regex(regex) = &text {
-            if let Err(rejection) = regex_policy::check(regex) {
-                let sentence = format!("the entry is left out: {rejection}");
-                let diagnostic =
-                    Diagnostic::new(&catalogue::INVALID_REGEX, &self.rule.key, sentence);
-                self.ctx.report(diagnostic.at(place));
-                return None;
-            }
+        if let Text::Regex(regex) = &text
+            && let Err(rejection) = regex_policy::check(regex)
+        {
+            let sentence = format!("the entry is left out: {rejection}");
+            let diagnostic = Diagnostic::new(&catalogue::INVALID_REGEX, &self.rule.key, sentence);
+            self.ctx.report(diagnostic.at(place));
+            return None;
         }
         Some(text)
     }
@@ -321,43 +337,53 @@ impl Reader<'_> {
     fn mirrors(&self, http: &HttpRoute, place: &str) -> Vec<Mirror> {
         let old = http.mirror.as_ref().map(|to| {
             // `mirrorPercent` is Istio's older, whole-numbered form of `mirrorPercentage`.
-            let whole = http
-                .mirror_percent
-                .map(|percent| aeraki_api::networking::Percent {
-                    value: f64::from(percent),
-                });
+            let whole = http.mirror_percent.map(|percent| Percent {
+                value: f64::from(percent),
+            });
             (
-                to,
+                Some(to),
                 http.mirror_percentage.or(whole),
                 format!("{place}.mirror"),
             )
         });
-        let new = http.mirrors.iter().enumerate().filter_map(|(k, policy)| {
-            let to = policy.destination.as_ref()?;
-            Some((to, policy.percentage, format!("{place}.mirrors[{k}]")))
+        let new = http.mirrors.iter().enumerate().map(|(k, policy)| {
+            let to = policy.destination.as_ref();
+            (to, policy.percentage, format!("{place}.mirrors[{k}]"))
         });
-        let mut mirrors = Vec::new();
-        for (to, percent, place) in old.into_iter().chain(new) {
-            if !self.ctx.registration().expressed().mirror {
-                self.inexpressible(&place, "calls are not mirrored");
-                continue;
-            }
-            let Some(per_million) = destination::per_million(percent.as_ref()) else {
-                let sentence =
-                    "the mirror's percentage is not between 0 and 100, so it is left out";
-                let diagnostic = Diagnostic::new(&catalogue::WEIGHTS, &self.rule.key, sentence);
-                self.ctx.report(diagnostic.at(place));
-                continue;
-            };
-            if per_million > 0 {
-                let cluster = destination::cluster(self.ctx, self.rule, Some(to), &place);
-                mirrors.push(Mirror {
-                    cluster,
-                    per_million,
-                });
-            }
+        old.into_iter()
+            .chain(new)
+            .filter_map(|(to, percent, place)| self.mirror(to, percent, &place))
+            .collect()
+    }
+
+    /// `None`: nothing is copied.
+    fn mirror(
+        &self,
+        to: Option<&Destination>,
+        percent: Option<Percent>,
+        place: &str,
+    ) -> Option<Mirror> {
+        if !self.ctx.registration().expressed().mirror {
+            self.inexpressible(place, "calls are not mirrored");
+            return None;
         }
-        mirrors
+        if to.is_none() {
+            let sentence = "the mirror has no destination, so it is left out";
+            let diagnostic = Diagnostic::new(&catalogue::REFUSED_OBJECT, &self.rule.key, sentence);
+            let place = format!("{place}.destination");
+            self.ctx.report(diagnostic.at(place));
+            return None;
+        }
+        let Some(per_million) = destination::per_million(percent.as_ref()) else {
+            let sentence = "the mirror's percentage is not between 0 and 100, so it is left out";
+            let diagnostic = Diagnostic::new(&catalogue::WEIGHTS, &self.rule.key, sentence);
+            self.ctx.report(diagnostic.at(place));
+            return None;
+        };
+        (per_million > 0).then(|| Mirror {
+            cluster: destination::cluster(self.ctx, self.rule, to, place),
+            per_million,
+        })
     }
 
     /// Settings of an http rule that no protocol here can express.

@@ -5,7 +5,7 @@
 use aeraki_api::envoy::matcher::{RegexMatcher, StringMatcher, string_matcher::MatchPattern};
 use aeraki_api::envoy::route::{HeaderMatcher, header_matcher::HeaderMatchSpecifier};
 
-use super::{Header, Text};
+use super::{Header, Text, absence};
 
 impl From<&Text> for StringMatcher {
     fn from(text: &Text) -> Self {
@@ -29,7 +29,8 @@ impl From<&Header> for HeaderMatcher {
         match header
             .value
             .as_ref()
-            .filter(|value| !means_presence(value, header.inverted))
+            // "Not like `.*`" can only be said of an absent header.
+            .filter(|value| !(header.inverted && absence::is_anything(value)))
         {
             // Taken as empty, an absent header would count as present.
             None => Self {
@@ -38,11 +39,12 @@ impl From<&Header> for HeaderMatcher {
                 treat_missing_header_as_empty: false,
                 header_match_specifier: Some(HeaderMatchSpecifier::PresentMatch(true)),
             },
-            // An inverted match is no match while the header is absent, unless it is taken as empty.
+            // An inverted match is no match while the header is absent, unless it is taken as empty. Where an empty text is
+            // like the value that would not help: the absent header has a route of its own.
             Some(value) => Self {
                 name,
                 invert_match: header.inverted,
-                treat_missing_header_as_empty: header.inverted,
+                treat_missing_header_as_empty: header.inverted && !absence::may_be_empty(value),
                 header_match_specifier: Some(HeaderMatchSpecifier::StringMatch(StringMatcher {
                     ignore_case: header.ignore_case,
                     ..value.into()
@@ -50,11 +52,6 @@ impl From<&Header> for HeaderMatcher {
             },
         }
     }
-}
-
-/// "Not like `.*`" can only be said of an absent header. Taken as empty, it would be like `.*` too.
-fn means_presence(value: &Text, inverted: bool) -> bool {
-    inverted && matches!(value, Text::Regex(regex) if matches!(regex.as_str(), ".*" | "(?i).*"))
 }
 
 #[cfg(test)]
@@ -85,6 +82,12 @@ mod tests {
             rendered(Some(Text::Exact("canary".to_owned())), true),
             expected
         );
+    }
+
+    #[test]
+    fn an_inverted_value_that_may_be_empty_is_only_about_a_header_that_is_there() {
+        let expected = json!({"name": "env", "string_match": {"exact": ""}, "invert_match": true});
+        assert_eq!(rendered(Some(Text::Exact(String::new())), true), expected);
     }
 
     #[test]

@@ -61,6 +61,7 @@ fn a_directory_is_read_with_all_that_is_below_it_and_no_more() {
         "b/.hidden/e.yaml",
         ".f.yaml",
         "target/g.yaml",
+        "b/target.yaml",
         "h.txt",
     ] {
         let object = Path::new(name)
@@ -72,9 +73,15 @@ fn a_directory_is_read_with_all_that_is_below_it_and_no_more() {
     }
     let mut files = directory.files();
     assert!(files.complete_view().is_none(), "nobody has looked");
-    assert_eq!(look(&mut files), ["+a", "+d", "+z"]);
+    assert_eq!(look(&mut files), ["+a", "+d", "+target", "+g", "+z"]);
     assert!(files.complete_view().is_some());
+    let skipped = Skipped {
+        hidden: 2,
+        links: 0,
+    };
+    assert_eq!(files.skipped(), skipped);
     assert_eq!(look(&mut files), [""; 0]);
+    assert_eq!(files.skipped(), skipped);
 }
 
 #[test]
@@ -123,14 +130,67 @@ fn a_swapped_config_map_is_found() {
 }
 
 #[test]
-fn links_that_lead_in_a_circle_or_nowhere_do_no_harm() {
+fn links_that_lead_in_a_circle_do_no_harm_and_are_counted() {
     let directory = Directory::new();
     directory.write("a.yaml", &service("a"));
     symlink(".", directory.path("circle")).expect("a link");
-    symlink("nowhere", directory.path("b.yaml")).expect("a link");
+    symlink("a.yaml", directory.path("other")).expect("a link");
+    symlink("nowhere", directory.path("elsewhere")).expect("a link");
     let mut files = directory.files();
     assert_eq!(look(&mut files), ["+a"]);
+    assert_eq!(files.skipped().links, 1);
     assert!(files.complete_view().is_some());
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_not_a_file_that_was_removed() {
+    let directory = Directory::new();
+    directory.write("a.yaml", &service("a"));
+    directory.write(".data/b.yaml", &service("b"));
+    symlink(".data/b.yaml", directory.path("b.yaml")).expect("a link");
+    let mut files = directory.files();
+    assert_eq!(look(&mut files), ["+a", "+b"]);
+
+    fs::rename(directory.path(".data"), directory.path(".away")).expect("moved");
+    assert_eq!(look(&mut files), [""; 0]);
+    assert!(files.complete_view().is_none());
+    let unlisted: Vec<_> = files.unlisted().map(|(path, _)| path.to_owned()).collect();
+    assert_eq!(unlisted, [directory.path("b.yaml")]);
+    assert_eq!(files.unlisted_root(), None);
+    let mut fresh = directory.files();
+    assert_eq!(look(&mut fresh), ["+a"]);
+    assert!(fresh.complete_view().is_none());
+
+    fs::rename(directory.path(".away"), directory.path(".data")).expect("moved back");
+    assert_eq!(look(&mut files), [""; 0]);
+    assert!(files.complete_view().is_some());
+    fs::remove_file(directory.path("b.yaml")).expect("removed");
+    assert_eq!(look(&mut files), ["-b"]);
+    assert!(files.complete_view().is_some());
+}
+
+#[test]
+fn an_empty_directory_is_no_complete_view_until_a_file_has_been_read() {
+    let directory = Directory::new();
+    let mut files = directory.files();
+    look(&mut files);
+    assert!(files.complete_view().is_none() && files.awaits_first_file());
+    directory.write("a.yaml", "kind: [\n");
+    look(&mut files);
+    assert!(files.complete_view().is_none() && !files.awaits_first_file());
+    fs::remove_file(directory.path("a.yaml")).expect("removed");
+    look(&mut files);
+    assert!(files.complete_view().is_none() && files.awaits_first_file());
+    directory.write("a.yaml", &service("a"));
+    look(&mut files);
+    fs::remove_file(directory.path("a.yaml")).expect("removed");
+    assert_eq!(look(&mut files), ["-a"]);
+    assert!(files.complete_view().is_some(), "somebody removed the last");
+
+    let mut files = directory.files().may_be_empty(true);
+    assert!(files.complete_view().is_none(), "nobody has looked");
+    look(&mut files);
+    assert!(files.complete_view().is_some() && !files.awaits_first_file());
 }
 
 #[test]
@@ -143,6 +203,7 @@ fn a_root_that_goes_away_takes_nothing_with_it() {
     assert_eq!(look(&mut files), [""; 0]);
     assert!(files.complete_view().is_none());
     assert_eq!(files.unlisted().count(), 1);
+    assert!(files.unlisted_root().is_some());
     fs::rename(directory.path("away"), directory.path("conf")).expect("moved back");
     assert_eq!(look(&mut files), [""; 0]);
     assert!(files.complete_view().is_some());

@@ -326,3 +326,45 @@ proptest! {
         prop_assert_eq!(a == b, one == two);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_file_with_a_password_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let directory = Directory::new();
+    let mut sink = directory.sink();
+    let mode = || {
+        let metadata = fs::metadata(directory.path(FILE)).expect("written");
+        metadata.permissions().mode() & 0o777
+    };
+    let open = filter("shop", NAME, 1);
+    let mut private = (*open).clone();
+    let password = serde_json::json!({
+        "configPatches": [{
+            "applyTo": "NETWORK_FILTER",
+            "patch": {"operation": "REPLACE", "value": {"typed_config": {
+                "downstream_auth_passwords": [{"inline_string": "s3cret"}],
+            }}},
+        }],
+    });
+    private.object.spec = serde_json::from_value(password).expect("an EnvoyFilter");
+    let private = Arc::new(private);
+
+    apply(&mut sink, &[Action::Create(Arc::clone(&open))]);
+    assert_ne!(
+        mode() & 0o044,
+        0,
+        "without a password it is as the umask says"
+    );
+    apply(&mut sink, &[Action::Update(Arc::clone(&private))]);
+    assert_eq!(mode(), 0o600);
+
+    // As an earlier version, or somebody's copy, may have left it.
+    let for_all = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(directory.path(FILE), for_all).expect("opened up");
+    assert_eq!(apply(&mut sink, &[Action::Update(private)]), (0, 0, 0, 0));
+    assert_eq!(mode(), 0o600);
+    apply(&mut sink, &[Action::Update(open)]);
+    assert_ne!(mode() & 0o044, 0);
+}

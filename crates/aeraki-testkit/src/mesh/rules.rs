@@ -1,4 +1,4 @@
-//! Random rules: VirtualServices, DestinationRules, Redis CRs.
+//! Random rules: VirtualServices and DestinationRules.
 
 use proptest::option;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{HOSTS, PORTS, export_to, metadata};
 
 /// Short names, known and unknown hosts.
-const DESTINATIONS: &[&str] = &[
+pub(super) const DESTINATIONS: &[&str] = &[
     "orders",
     "a",
     "com.acme.orders",
@@ -186,62 +186,4 @@ pub(super) fn destination_rule() -> impl Strategy<Value = Value> {
             })
         },
     )
-}
-
-pub(super) fn redis_service() -> impl Strategy<Value = Value> {
-    let target =
-        (select(DESTINATIONS), option::of(select(PORTS))).prop_map(|(host, port)| match port {
-            Some(port) => json!({"host": host, "port": port}),
-            None => json!({"host": host}),
-        });
-    let route =
-        (option::of(select(&["u:", "t:", "t:", ""][..])), target).prop_map(|(prefix, target)| {
-            let mut route = json!({"route": target});
-            if let Some(prefix) = prefix {
-                route["match"] = json!({"key": {"prefix": prefix, "removePrefix": true}});
-            }
-            route["mirror"] = json!([{"route": target, "percentage": {"value": 5}}]);
-            route
-        });
-    let settings = select(vec![
-        json!({}),
-        json!({"readPolicy": "PREFER_REPLICA", "opTimeout": "2.5s"}),
-        json!({"auth": {"plain": {"password": "s3cret"}}}),
-        json!({"auth": {"secret": {"name": "nosuch"}}}),
-        json!({"maxBufferSizeBeforeFlush": 1024}),
-    ]);
-    let opt_in = select(vec![
-        json!({}),
-        json!({"redis.aeraki.io/inline-credentials": "true"}),
-    ]);
-    let faults = select(vec![
-        json!([]),
-        json!([{"type": "ERROR"}, {"type": "DELAY", "delay": "1s", "commands": ["GET"]}]),
-    ]);
-    (opt_in.prop_flat_map(metadata), select(HOSTS), proptest::collection::vec(route, 0..3), settings, faults)
-        .prop_map(|(metadata, host, redis, settings, faults)| {
-            json!({
-                "apiVersion": "redis.aeraki.io/v1alpha1", "kind": "RedisService", "metadata": metadata,
-                "spec": {"host": [host], "redis": redis, "settings": settings, "faults": faults},
-            })
-        })
-}
-
-pub(super) fn redis_destination() -> impl Strategy<Value = Value> {
-    let pool = select(vec![
-        json!({"redis": {"mode": "CLUSTER"}}),
-        json!({"redis": {"mode": "PROXY", "auth": {"plain": {"password": "up"}}}}),
-        json!({"tcp": {"maxConnections": 3, "connectTimeout": "1s", "tcpKeepalive": {"probes": 3}}}),
-        json!({}),
-    ]);
-    let opt_in = select(vec![
-        json!({}),
-        json!({"redis.aeraki.io/inline-credentials": "true"}),
-    ]);
-    (opt_in.prop_flat_map(metadata), select(HOSTS), pool).prop_map(|(metadata, host, pool)| {
-        json!({
-            "apiVersion": "redis.aeraki.io/v1alpha1", "kind": "RedisDestination", "metadata": metadata,
-            "spec": {"host": host, "trafficPolicy": {"connectionPool": pool}},
-        })
-    })
 }
