@@ -3,7 +3,10 @@
 //! Each service has a ServiceEntry, a VirtualService with three routes and a DestinationRule, and comes to an outbound and
 //! an inbound EnvoyFilter. `cargo bench -p aeraki-core` prints medians; compare them with each other, not with a clock.
 
-#![expect(missing_docs, reason = "criterion_group! makes a public function without a word")]
+#![expect(
+    missing_docs,
+    reason = "criterion_group! makes a public function without a word"
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;

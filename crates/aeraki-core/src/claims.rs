@@ -58,7 +58,7 @@ pub(crate) struct Claimant {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Claim {
     pub(crate) key: ClaimKey,
-    pub(crate) claimant: Claimant,
+    pub(crate) claimant: Arc<Claimant>,
     /// The protocol of ours whose output depends on who owns it; `None` for a service that is Istio's alone.
     pub(crate) ours: Option<Protocol>,
     /// Whether it counts as an owner, or only wants to know of one.
@@ -83,7 +83,7 @@ impl Claims {
     /// Adds a claim.
     pub(crate) fn stake(&mut self, claim: Claim, visibility: &Visibility) {
         let claimants = self.by_key.entry(claim.key).or_default();
-        let claimant = Arc::new(claim.claimant);
+        let claimant = claim.claimant;
         if claim.ours.is_some() {
             claimants.ours.insert(Arc::clone(&claimant));
         }
@@ -175,7 +175,7 @@ impl Claims {
     pub(crate) fn affected(&self, claim: &Claim) -> impl Iterator<Item = &ObjectKey> {
         let from = match claim.key {
             ClaimKey::Port(_) | ClaimKey::SharedWildcard(_) => Bound::Unbounded,
-            _ => Bound::Excluded(&claim.claimant),
+            _ => Bound::Excluded(&*claim.claimant),
         };
         let claimants = self.by_key.get(&claim.key).filter(|_| claim.holds);
         claimants

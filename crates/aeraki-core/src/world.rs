@@ -372,7 +372,7 @@ impl World {
                     Decision::Ours(registration) => Some(registration),
                     _ => None,
                 };
-                let claimant = claimant(services, index, port);
+                let claimant = Arc::new(claimant(services, index, port));
                 let stakes = self.stakes(service, port, registration);
                 claims.extend(stakes.into_iter().map(|stake| stake.by(service, &claimant)));
             }
@@ -600,7 +600,7 @@ pub(crate) fn claimant(services: &[Service], index: usize, port: &Port) -> Claim
         created: services[index].created(),
         name: match object.kind {
             Kind::SERVICE => object.name.clone(),
-            _ => Arc::from(services[0].host().as_str()),
+            _ => services[0].host().shared(),
         },
         namespace: object.namespace.clone(),
         object: object.clone(),
@@ -624,7 +624,7 @@ struct Stake {
 }
 
 impl Stake {
-    fn by(self, service: &Service, claimant: &Claimant) -> (Claim, Visibility) {
+    fn by(self, service: &Service, claimant: &Arc<Claimant>) -> (Claim, Visibility) {
         // Who sees a service matters to its clients, not to its workloads.
         let visibility = match self.key {
             ClaimKey::InboundName(..) | ClaimKey::InboundLabel { .. } => Visibility::Everywhere,
@@ -634,7 +634,7 @@ impl Stake {
         (
             Claim {
                 key: self.key,
-                claimant: claimant.clone(),
+                claimant: Arc::clone(claimant),
                 ours,
                 holds,
             },

@@ -43,6 +43,7 @@ fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
         failure_persistence: None,
+        max_shrink_iters: 10_000,
         ..ProptestConfig::default()
     }
 }
