@@ -3,6 +3,7 @@
 //! Objects are drawn as the JSON a user would write and decoded as a source would, so that what fails prints as something
 //! one can read. Nothing here knows what the right output is.
 
+use std::fmt;
 use std::sync::Arc;
 
 use aeraki_api::networking::{DestinationRule, ServiceEntry, VirtualService};
@@ -66,12 +67,12 @@ pub(crate) const ADDRESSES: &[&str] = &[
 ];
 pub(crate) const PORT_NAMES: &[&str] = &[
     "tcp-dubbo",
-    "tcp-dubbo-a",
-    "TCP-Dubbo",
     "tcp-thrift",
     "tcp-redis",
-    "tcp-redis-b",
     "tcp-zookeeper",
+    "tcp-dubbo-a",
+    "TCP-Dubbo",
+    "tcp-redis-b",
     "tcp-kafka",
     "tcp-dubo",
     "http-web",
@@ -115,14 +116,14 @@ pub(crate) const ANNOTATIONS: &[(&str, &[&str])] = &[
 /// One object of any kind, as its JSON.
 pub fn object_json() -> impl Strategy<Value = Value> {
     prop_oneof![
-        8 => services::service_entry(),
+        10 => services::service_entry(),
         1 => services::rendering(),
         4 => services::service(),
         2 => services::endpoint_slice(),
-        8 => rules::virtual_service(),
-        4 => rules::destination_rule(),
+        5 => rules::virtual_service(),
+        2 => rules::destination_rule(),
         4 => redis::redis_service(),
-        3 => redis::redis_destination(),
+        2 => redis::redis_destination(),
         1 => redis::secret(),
     ]
 }
@@ -155,7 +156,7 @@ pub fn decode(json: &Value, registry: &Registry) -> Option<Arc<Object>> {
 
 /// Metadata in one of the namespaces, with few names and times, so that objects replace and rival each other.
 pub(crate) fn metadata(annotations: Value) -> impl Strategy<Value = Value> {
-    (select(NAMESPACES), select(NAMES), select(CREATED)).prop_map(
+    (favour(NAMESPACES, 1), select(NAMES), select(CREATED)).prop_map(
         move |(namespace, name, created)| {
             let mut meta =
                 json!({"namespace": namespace, "name": name, "annotations": annotations});
@@ -168,7 +169,15 @@ pub(crate) fn metadata(annotations: Value) -> impl Strategy<Value = Value> {
 }
 
 pub(crate) fn export_to() -> impl Strategy<Value = Value> {
-    select(EXPORT_TO).prop_map(|list| json!(list))
+    favour(EXPORT_TO, 7).prop_map(|list| json!(list))
+}
+
+/// One of a pool, mostly of the first few: objects that have much in common are where things go wrong.
+pub(crate) fn favour<T: Clone + fmt::Debug + 'static>(
+    pool: &'static [T],
+    first: usize,
+) -> impl Strategy<Value = T> {
+    prop_oneof![2 => select(&pool[..first]), 1 => select(pool)]
 }
 
 /// Labels of workloads: some pods have the first two.

@@ -127,10 +127,10 @@ fn settled(
 }
 
 proptest! {
-    #![proptest_config(cases(800))]
+    #![proptest_config(cases(600))]
 
     #[test]
-    fn a_history_ends_where_a_fresh_start_does(history in mesh::history(1..40), settings in settings()) {
+    fn a_history_ends_where_a_fresh_start_does(history in mesh::history(1..60), settings in settings()) {
         let events = mesh::events(&history, &registry());
         let mut incremental = Engine::new(settings.clone(), registry());
         let mut mirrored: BTreeMap<FilterKey, Arc<Filter>> = BTreeMap::new();
@@ -190,46 +190,46 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(800))]
+    #![proptest_config(cases(600))]
 
     #[test]
-    fn no_two_services_meet_on_an_outbound_listener(history in mesh::history(1..40), settings in settings()) {
+    fn no_two_services_meet_on_an_outbound_listener(history in mesh::history(1..60), settings in settings()) {
         at_each_drain(&history, &settings, sound::listeners_have_one_owner)?;
     }
 
     #[test]
-    fn no_two_services_meet_on_an_inbound_chain(history in mesh::history(1..40), settings in settings()) {
+    fn no_two_services_meet_on_an_inbound_chain(history in mesh::history(1..60), settings in settings()) {
         at_each_drain(&history, &settings, sound::inbound_chains_have_one_owner)?;
     }
 
     #[test]
-    fn no_cluster_is_added_twice(history in mesh::history(1..40), settings in settings()) {
+    fn no_cluster_is_added_twice(history in mesh::history(1..60), settings in settings()) {
         at_each_drain(&history, &settings, sound::clusters_are_added_once)?;
     }
 
     #[test]
-    fn no_filter_of_the_root_namespace_selects_workloads(history in mesh::history(1..40), settings in settings()) {
+    fn no_filter_of_the_root_namespace_selects_workloads(history in mesh::history(1..60), settings in settings()) {
         at_each_drain(&history, &settings, sound::root_selects_nothing)?;
     }
 
     #[test]
-    fn no_filter_of_the_root_namespace_holds_a_password(history in mesh::history(1..40), settings in settings()) {
+    fn no_filter_of_the_root_namespace_holds_a_password(history in mesh::history(1..60), settings in settings()) {
         at_each_drain(&history, &settings, sound::root_holds_no_secret)?;
     }
 
     #[test]
-    fn the_api_server_takes_every_name(history in mesh::history(1..40), settings in settings()) {
+    fn the_api_server_takes_every_name(history in mesh::history(1..60), settings in settings()) {
         at_each_drain(&history, &settings, sound::names_are_legal)?;
     }
 
     #[test]
-    fn no_outbound_filter_leaves_the_export_of_its_service(history in mesh::history(1..40), settings in settings()) {
+    fn no_outbound_filter_leaves_the_export_of_its_service(history in mesh::history(1..60), settings in settings()) {
         at_each_drain(&history, &settings, sound::nothing_leaves_its_export)?;
     }
 
     /// If two services claimed one name, the one that is looked at again would take it from the other.
     #[test]
-    fn no_name_belongs_to_two_services(history in mesh::history(1..40), settings in settings()) {
+    fn no_name_belongs_to_two_services(history in mesh::history(1..60), settings in settings()) {
         let mut engine = at_each_drain(&history, &settings, |_, _| Ok(()))?;
         let objects = survivors(&mesh::events(&history, &registry()));
         for (key, object) in objects.iter().filter(|(key, _)| sound::is_service(key)) {

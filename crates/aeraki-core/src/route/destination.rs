@@ -16,6 +16,32 @@ pub(super) struct Weighted<'a> {
     pub(super) field: String,
 }
 
+impl<'a> Weighted<'a> {
+    /// The destinations of a list at `list`, each with its weight.
+    pub(super) fn all(
+        destinations: impl Iterator<Item = (Option<&'a Destination>, i32)>,
+        list: &str,
+    ) -> Vec<Self> {
+        let places = destinations.enumerate();
+        places
+            .map(|(k, (destination, weight))| Self {
+                destination,
+                weight,
+                field: format!("{list}[{k}]"),
+            })
+            .collect()
+    }
+
+    fn cluster(&self, ctx: &ServiceContext<'_>, rule: &Object) -> String {
+        cluster(
+            ctx,
+            rule,
+            self.destination,
+            &format!("{}.destination", self.field),
+        )
+    }
+}
+
 /// Where the calls of a rule with these destinations go. `field` is the rule's place.
 ///
 /// A single destination gets all calls, whatever its weight says, as in Istio. Of several, those without a positive
@@ -27,7 +53,7 @@ pub(super) fn action(
     field: &str,
 ) -> Action {
     let counted: Vec<(String, u32)> = match destinations {
-        [single] => vec![(cluster(ctx, rule, single.destination, &single.field), 1)],
+        [single] => vec![(single.cluster(ctx, rule), 1)],
         several => several
             .iter()
             .filter_map(|one| share(ctx, rule, one))
@@ -88,10 +114,10 @@ fn share(ctx: &ServiceContext<'_>, rule: &Object, one: &Weighted<'_>) -> Option<
         );
         return None;
     };
-    Some((cluster(ctx, rule, one.destination, &one.field), weight))
+    Some((one.cluster(ctx, rule), weight))
 }
 
-/// The cluster of a destination. One that cannot be named leads to the black hole, so that its calls fail.
+/// The cluster of the destination at `field`. One that cannot be named leads to the black hole, so that its calls fail.
 pub(super) fn cluster(
     ctx: &ServiceContext<'_>,
     rule: &Object,
@@ -104,7 +130,7 @@ pub(super) fn cluster(
             &rule.key,
             "the destination has no host",
         );
-        ctx.report(diagnostic.at(format!("{field}.destination")));
+        ctx.report(diagnostic.at(format!("{field}")));
         return BLACK_HOLE.to_owned();
     };
     let Some(host) = named(ctx, rule, destination, field) else {
@@ -115,7 +141,7 @@ pub(super) fn cluster(
         let subset = &destination.subset;
         let sentence = format!("no DestinationRule for `{host}` defines the subset `{subset}`");
         let diagnostic = Diagnostic::new(&catalogue::UNDEFINED_SUBSET, &rule.key, sentence);
-        ctx.report(diagnostic.at(format!("{field}.destination.subset")));
+        ctx.report(diagnostic.at(format!("{field}.subset")));
     }
     cluster_name::outbound(port, &destination.subset, host.as_str())
 }
@@ -137,7 +163,7 @@ fn named(
     if let Some(part) = bad {
         let sentence = format!("the destination's {part} has characters that no name may have");
         let diagnostic = Diagnostic::new(&catalogue::FORBIDDEN_CHARACTER, &rule.key, sentence);
-        ctx.report(diagnostic.at(format!("{field}.destination.{part}")));
+        ctx.report(diagnostic.at(format!("{field}.{part}")));
         return None;
     }
     Some(Host::resolve(
@@ -164,7 +190,7 @@ fn port(
     if target.is_none() {
         let sentence = format!("no service has the host `{host}`");
         let diagnostic = Diagnostic::new(&catalogue::UNKNOWN_DESTINATION, &rule.key, sentence);
-        ctx.report(diagnostic.at(format!("{field}.destination.host")));
+        ctx.report(diagnostic.at(format!("{field}.host")));
     }
     let ports = target.map_or(&[][..], crate::service::Service::ports);
     match (&destination.port, ports) {
@@ -174,7 +200,7 @@ fn port(
                 let sentence = format!("`{host}` has no port {}", selector.number);
                 let diagnostic =
                     Diagnostic::new(&catalogue::UNKNOWN_DESTINATION, &rule.key, sentence);
-                ctx.report(diagnostic.at(format!("{field}.destination.port.number")));
+                ctx.report(diagnostic.at(format!("{field}.port.number")));
             }
             selector.number
         }

@@ -316,22 +316,13 @@ impl Reader<'_> {
         if http.route.is_empty() {
             return destination::fail(self.ctx, self.rule, place, "the rule has no destination");
         }
-        let destinations: Vec<Weighted<'_>> = http
+        let list = format!("{place}.route");
+        let routes = http
             .route
             .iter()
-            .enumerate()
-            .map(|(k, one)| Weighted {
-                destination: one.destination.as_ref(),
-                weight: one.weight,
-                field: format!("{place}.route[{k}]"),
-            })
-            .collect();
-        destination::action(
-            self.ctx,
-            self.rule,
-            &destinations,
-            &format!("{place}.route"),
-        )
+            .map(|one| (one.destination.as_ref(), one.weight));
+        let destinations = Weighted::all(routes, &list);
+        destination::action(self.ctx, self.rule, &destinations, &list)
     }
 
     fn mirrors(&self, http: &HttpRoute, place: &str) -> Vec<Mirror> {
@@ -348,7 +339,11 @@ impl Reader<'_> {
         });
         let new = http.mirrors.iter().enumerate().map(|(k, policy)| {
             let to = policy.destination.as_ref();
-            (to, policy.percentage, format!("{place}.mirrors[{k}]"))
+            (
+                to,
+                policy.percentage,
+                format!("{place}.mirrors[{k}].destination"),
+            )
         });
         old.into_iter()
             .chain(new)
@@ -356,7 +351,7 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// `None`: nothing is copied.
+    /// A mirror whose destination stands at `place`. `None`: nothing is copied.
     fn mirror(
         &self,
         to: Option<&Destination>,
@@ -370,7 +365,6 @@ impl Reader<'_> {
         if to.is_none() {
             let sentence = "the mirror has no destination, so it is left out";
             let diagnostic = Diagnostic::new(&catalogue::REFUSED_OBJECT, &self.rule.key, sentence);
-            let place = format!("{place}.destination");
             self.ctx.report(diagnostic.at(place));
             return None;
         }
@@ -424,16 +418,11 @@ impl Reader<'_> {
             return own();
         };
         let place = format!("spec.tcp[{i}].route");
-        let destinations: Vec<Weighted<'_>> = tcp
+        let routes = tcp
             .route
             .iter()
-            .enumerate()
-            .map(|(k, one)| Weighted {
-                destination: one.destination.as_ref(),
-                weight: one.weight,
-                field: format!("{place}[{k}]"),
-            })
-            .collect();
+            .map(|one| (one.destination.as_ref(), one.weight));
+        let destinations = Weighted::all(routes, &place);
         match destination::action(self.ctx, self.rule, &destinations, &place) {
             Action::Weighted(_) if !self.ctx.registration().expressed().weights => {
                 self.inexpressible(

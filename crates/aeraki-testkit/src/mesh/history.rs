@@ -97,11 +97,11 @@ pub fn history(steps: impl Into<SizeRange>) -> impl Strategy<Value = Vec<Step>> 
     let copy =
         (change(), select(NAMES)).prop_map(|((pick, change), name)| Step::Copy(pick, name, change));
     let step = prop_oneof![
-        7 => object_json().prop_map(Step::Put),
-        3 => tweak,
-        2 => copy,
+        8 => object_json().prop_map(Step::Put),
+        6 => tweak,
+        3 => copy,
         1 => any::<usize>().prop_map(Step::Delete),
-        2 => Just(Step::Drain),
+        3 => Just(Step::Drain),
     ];
     proptest::collection::vec(step, steps)
 }

@@ -6,7 +6,7 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::rules::DESTINATIONS;
-use super::{HOSTS, PORTS, metadata};
+use super::{HOSTS, PORTS, favour, metadata};
 
 /// Every way to name a password, right and wrong.
 fn auth() -> impl Strategy<Value = Value> {
@@ -65,7 +65,7 @@ pub(super) fn redis_service() -> impl Strategy<Value = Value> {
         json!([]),
         json!([{"type": "ERROR"}, {"type": "DELAY", "delay": "1s", "commands": ["GET"]}]),
     ]);
-    (opt_in().prop_flat_map(metadata), select(HOSTS), proptest::collection::vec(route, 0..3), settings, faults)
+    (opt_in().prop_flat_map(metadata), favour(HOSTS, 3), proptest::collection::vec(route, 0..3), settings, faults)
         .prop_map(|(metadata, host, redis, settings, faults)| {
             json!({
                 "apiVersion": "redis.aeraki.io/v1alpha1", "kind": "RedisService", "metadata": metadata,
@@ -84,7 +84,7 @@ pub(super) fn redis_destination() -> impl Strategy<Value = Value> {
         auth().prop_map(|auth| json!({"redis": {"mode": "PROXY", "auth": auth}})),
         auth().prop_map(|auth| json!({"redis": {"mode": "CLUSTER", "auth": auth}})),
     ];
-    (opt_in().prop_flat_map(metadata), select(HOSTS), pool).prop_map(|(metadata, host, pool)| {
+    (opt_in().prop_flat_map(metadata), favour(HOSTS, 3), pool).prop_map(|(metadata, host, pool)| {
         json!({
             "apiVersion": "redis.aeraki.io/v1alpha1", "kind": "RedisDestination", "metadata": metadata,
             "spec": {"host": host, "trafficPolicy": {"connectionPool": pool}},

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
-use super::{HOSTS, PORTS, export_to, metadata};
+use super::{HOSTS, PORTS, export_to, favour, metadata};
 
 /// Short names, known and unknown hosts.
 pub(super) const DESTINATIONS: &[&str] = &[
@@ -148,7 +148,7 @@ fn tcp_route() -> impl Strategy<Value = Value> {
 pub(super) fn virtual_service() -> impl Strategy<Value = Value> {
     let annotations = select(vec![json!({}), json!({"aeraki.net/ignore-case": "tenant"})]);
     let spec = (
-        proptest::collection::vec(select(HOSTS), 1..3),
+        proptest::collection::vec(favour(HOSTS, 3), 1..3),
         proptest::collection::vec(http_route(), 0..4),
         proptest::collection::vec(tcp_route(), 0..2),
         select(vec![
@@ -175,7 +175,7 @@ pub(super) fn destination_rule() -> impl Strategy<Value = Value> {
         json!({}),
         json!({"connectionPool": {"tcp": {"maxConnections": 7}}}),
     ]);
-    (metadata(json!({})), select(HOSTS), pool, export_to()).prop_map(
+    (metadata(json!({})), favour(HOSTS, 3), pool, export_to()).prop_map(
         |(metadata, host, policy, export_to)| {
             json!({
                 "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": metadata,

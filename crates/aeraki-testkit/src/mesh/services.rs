@@ -5,8 +5,8 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::{
-    ADDRESSES, HOSTS, ODD_HOSTS, PORT_NAMES, PORTS, PROTOCOLS, TARGET_PORTS, export_to, metadata,
-    selector,
+    ADDRESSES, HOSTS, ODD_HOSTS, PORT_NAMES, PORTS, PROTOCOLS, TARGET_PORTS, export_to, favour,
+    metadata, selector,
 };
 
 fn annotations() -> impl Strategy<Value = Value> {
@@ -26,14 +26,14 @@ fn host() -> impl Strategy<Value = String> {
     // Longer than any object name may be.
     let endless = Just(format!("{}.acme.com", "endless-label.".repeat(20)));
     prop_oneof![
-        30 => select(HOSTS).prop_map(str::to_owned),
+        30 => favour(HOSTS, 3).prop_map(str::to_owned),
         1 => select(ODD_HOSTS).prop_map(str::to_owned),
         1 => endless.prop_map(|host| host.replace("..", ".")),
     ]
 }
 
 fn entry_port() -> impl Strategy<Value = Value> {
-    (select(PORT_NAMES), select(PORTS), select(PROTOCOLS), select(TARGET_PORTS)).prop_map(
+    (favour(PORT_NAMES, 4), favour(PORTS, 2), favour(PROTOCOLS, 4), favour(TARGET_PORTS, 4)).prop_map(
         |(name, number, protocol, target)| {
             json!({"name": name, "number": number, "protocol": protocol, "targetPort": target})
         },
@@ -43,7 +43,7 @@ fn entry_port() -> impl Strategy<Value = Value> {
 pub(super) fn service_entry() -> impl Strategy<Value = Value> {
     let spec = (
         proptest::collection::vec(host(), 1..3),
-        proptest::collection::vec(select(ADDRESSES), 0..3),
+        proptest::collection::vec(favour(ADDRESSES, 3), 0..3),
         proptest::collection::vec(entry_port(), 1..3),
         select(&["NONE", "STATIC", "DNS"][..]),
         export_to(),
@@ -91,7 +91,7 @@ pub(super) fn service() -> impl Strategy<Value = Value> {
         json!("named"),
     ]);
     let protocol = select(&["TCP", "TCP", "TCP", "UDP", ""][..]);
-    let port = (select(PORT_NAMES), select(PORTS), target, protocol)
+    let port = (favour(PORT_NAMES, 4), favour(PORTS, 2), target, protocol)
         .prop_map(|(name, port, target, protocol)| {
             json!({"name": name.to_lowercase(), "port": port, "targetPort": target, "protocol": protocol})
         });
