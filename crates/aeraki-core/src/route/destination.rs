@@ -130,7 +130,7 @@ pub(super) fn cluster(
             &rule.key,
             "the destination has no host",
         );
-        ctx.report(diagnostic.at(format!("{field}")));
+        ctx.report(diagnostic.at(field));
         return BLACK_HOLE.to_owned();
     };
     let Some(host) = named(ctx, rule, destination, field) else {
