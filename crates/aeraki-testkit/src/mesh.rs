@@ -19,7 +19,7 @@ mod redis;
 mod rules;
 mod services;
 
-pub use history::{Change, Pick, Step, events, history, objects};
+pub use history::{Change, Pick, Step, events, history};
 
 /// Where objects live. The root namespace is among them.
 pub(crate) const NAMESPACES: &[&str] = &["shop", "data", "istio-system"];
@@ -120,10 +120,10 @@ pub fn object_json() -> impl Strategy<Value = Value> {
         1 => services::rendering(),
         4 => services::service(),
         2 => services::endpoint_slice(),
-        5 => rules::virtual_service(),
+        8 => rules::virtual_service(),
         2 => rules::destination_rule(),
         4 => redis::redis_service(),
-        2 => redis::redis_destination(),
+        3 => redis::redis_destination(),
         1 => redis::secret(),
     ]
 }

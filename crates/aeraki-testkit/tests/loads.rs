@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use {proto_dubbo as _, proto_redis as _, proto_thrift as _, proto_zookeeper as _};
 
 /// Meshes per run, and steps of the history of each. Pools are small, so longer histories bring no more EnvoyFilters.
-const MESHES: usize = 24;
+const MESHES: usize = 18;
 const STEPS: usize = 150;
-const ENOUGH: usize = 100;
+const ENOUGH: usize = 80;
 /// Sets the seed of the run that otherwise draws one: what a failure printed.
 const SEED: &str = "AERAKI_MESH_SEED";
 

@@ -127,7 +127,7 @@ fn settled(
 }
 
 proptest! {
-    #![proptest_config(cases(600))]
+    #![proptest_config(cases(400))]
 
     #[test]
     fn a_history_ends_where_a_fresh_start_does(history in mesh::history(1..60), settings in settings()) {
@@ -190,7 +190,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(600))]
+    #![proptest_config(cases(400))]
 
     #[test]
     fn no_two_services_meet_on_an_outbound_listener(history in mesh::history(1..60), settings in settings()) {

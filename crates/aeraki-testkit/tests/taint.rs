@@ -119,7 +119,7 @@ fn tenants_words_reach_only_listed_leaves() {
         export,
         narrow: false,
     };
-    let plain = outputs(everything(false), 350);
+    let plain = outputs(everything(false), 450);
     for object in plain.into_iter().chain(outputs(everything(true), 50)) {
         walk(&object, &mut String::new(), &mut |path, value| {
             if path.ends_with("@type") {

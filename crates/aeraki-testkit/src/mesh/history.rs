@@ -116,16 +116,6 @@ pub fn events(history: &[Step], registry: &Registry) -> Vec<Option<ConfigEvent>>
         .collect()
 }
 
-/// The objects that are there after a history.
-#[must_use]
-pub fn objects(history: &[Step], registry: &Registry) -> Vec<Value> {
-    let mut replay = Replay::default();
-    for step in history {
-        replay.event(step, registry);
-    }
-    replay.there.into_values().collect()
-}
-
 /// The state that steps refer to.
 #[derive(Default)]
 struct Replay {

@@ -12,6 +12,7 @@ use super::{HOSTS, PORTS, favour, metadata};
 fn auth() -> impl Strategy<Value = Value> {
     select(vec![
         json!({"plain": {"password": "s3cret"}}),
+        json!({"plain": {"username": "tenant", "password": "s3cret"}}),
         json!({"plain": {"username": "tenant", "passwords": ["one", "two"]}}),
         json!({"secret": {"name": "creds"}}),
         json!({"secret": {"name": "creds"}}),

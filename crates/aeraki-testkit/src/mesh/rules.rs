@@ -20,9 +20,14 @@ pub(super) const DESTINATIONS: &[&str] = &[
 ];
 
 fn text() -> impl Strategy<Value = Value> {
+    // The usual ones more often: one odd condition is enough to refuse a rule.
     select(vec![
         json!({"exact": "createOrder"}),
+        json!({"exact": "createOrder"}),
+        json!({"exact": "createOrder"}),
         json!({"exact": ""}),
+        json!({"prefix": "get"}),
+        json!({"prefix": "get"}),
         json!({"prefix": "get"}),
         json!({"prefix": ""}),
         json!({"regex": "^list(Open|Closed)$"}),
