@@ -348,6 +348,19 @@ pub(crate) fn listeners_of(object: &Cr<EnvoyFilter>) -> impl Iterator<Item = Str
     })
 }
 
+/// The target ports whose inbound chains an EnvoyFilter patches.
+pub(crate) fn target_ports_of(object: &Cr<EnvoyFilter>) -> impl Iterator<Item = u32> {
+    use ef::envoy_config_object_match::ObjectTypes;
+    object.spec.config_patches.iter().filter_map(|patch| {
+        match patch.r#match.as_ref()?.object_types.as_ref()? {
+            ObjectTypes::Listener(listener) => {
+                Some(listener.filter_chain.as_ref()?.destination_port)
+            }
+            _ => None,
+        }
+    })
+}
+
 /// `<Kind>/<namespace>/<name>`, as it stands in annotations.
 #[must_use]
 pub fn reference(key: &ObjectKey) -> String {

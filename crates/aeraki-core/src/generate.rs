@@ -9,7 +9,7 @@ use crate::claims::{ClaimKey, Claimant};
 use crate::diagnostic::{Diagnostic, Severity, catalogue};
 use crate::draft::{Direction, FilterDraft, Placement};
 use crate::generator::{Findings, GenerateError, Inbound, Interest, ServiceContext};
-use crate::hold::Held;
+use crate::hold::{Held, HeldInbound};
 use crate::listener::{self, ListenerMatch, Outbound};
 use crate::loadable;
 use crate::names;
@@ -301,7 +301,12 @@ impl PortTask<'_> {
         Held {
             outbound: outbound.collect(),
             outbound_namespaces: namespaces,
-            inbound: inbound.map(|_| self.inbound_name()),
+            protocol: self.registration.protocol().name(),
+            inbound: inbound.map(|side| HeldInbound {
+                name: self.inbound_name(),
+                target_port: side.place.target_port,
+                selector: side.place.selector.clone(),
+            }),
             inbound_namespaces: [own.clone(), self.world.settings().root_namespace.clone()].into(),
         }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use aeraki_api::Cr;
 use aeraki_api::networking::EnvoyFilter;
 
-use crate::assemble::{self, FilterKey};
+use crate::assemble::{self, FilterKey, PROTOCOL_LABEL};
 
 /// The EnvoyFilters that a port may keep. They are known by name, so that objects of Go Aeraki and of an earlier process
 /// are found as well.
@@ -20,17 +20,50 @@ pub(crate) struct Held {
     pub(crate) outbound: BTreeMap<String, BTreeSet<String>>,
     /// Namespaces that may have them.
     pub(crate) outbound_namespaces: BTreeSet<Arc<str>>,
-    /// The name of the inbound EnvoyFilter, if one may stand.
-    pub(crate) inbound: Option<String>,
+    /// The protocol's name.
+    pub(crate) protocol: &'static str,
+    /// The inbound EnvoyFilter, if one may stand.
+    pub(crate) inbound: Option<HeldInbound>,
     /// Namespaces that may have it: the service's, and the root one, where Go Aeraki put it.
     pub(crate) inbound_namespaces: BTreeSet<Arc<str>>,
+}
+
+/// An inbound EnvoyFilter that may stand.
+#[derive(Debug)]
+pub(crate) struct HeldInbound {
+    pub(crate) name: String,
+    pub(crate) target_port: u32,
+    pub(crate) selector: BTreeMap<String, String>,
+}
+
+impl HeldInbound {
+    /// Whether the object stands on the very chain and workloads.
+    fn fits(&self, object: &Cr<EnvoyFilter>) -> bool {
+        let selector = object
+            .spec
+            .workload_selector
+            .as_ref()
+            .map(|selector| &selector.labels);
+        selector == Some(&self.selector)
+            && assemble::target_ports_of(object).all(|port| port == self.target_port)
+    }
 }
 
 impl Held {
     /// Whether the object called `key` stays.
     pub(crate) fn keeps(&self, key: &FilterKey, object: &Cr<EnvoyFilter>) -> bool {
-        if self.inbound.as_deref() == Some(&*key.name) {
-            return self.inbound_namespaces.contains(&key.namespace);
+        // An object of Go Aeraki carries no protocol; it is known by its name alone.
+        let protocol = object.metadata.labels.get(PROTOCOL_LABEL);
+        if protocol.is_some_and(|protocol| protocol != self.protocol) {
+            return false;
+        }
+        if let Some(inbound) = self
+            .inbound
+            .as_ref()
+            .filter(|inbound| *inbound.name == *key.name)
+        {
+            return self.inbound_namespaces.contains(&key.namespace)
+                && (protocol.is_none() || inbound.fits(object));
         }
         let Some(owned) = self.outbound.get(&*key.name) else {
             return false;

@@ -2,7 +2,7 @@
 //!
 //! Both kinds are read into the one shape here, so that nothing behind this module knows which it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -158,6 +158,14 @@ impl Service {
     #[must_use]
     pub fn ports(&self) -> &[Port] {
         &self.ports
+    }
+
+    /// The ports that Istio builds listeners for: of several with one number only the first, and no UDP.
+    pub(crate) fn listening_ports(&self) -> impl Iterator<Item = &Port> {
+        let mut numbers = BTreeSet::new();
+        self.ports
+            .iter()
+            .filter(move |port| port.transport != Transport::Udp && numbers.insert(port.number))
     }
 
     /// How clients address it.

@@ -123,9 +123,8 @@ impl World {
             .services_of(&claimant.object)
             .get(claimant.host_index)?;
         let port = service
-            .ports()
-            .iter()
-            .find(|port| port.number() == claimant.port && port.transport() != Transport::Udp)?;
+            .listening_ports()
+            .find(|port| port.number() == claimant.port)?;
         match self.decide(port) {
             Decision::Ours(registration) => Some(registration.protocol()),
             _ => None,
@@ -363,11 +362,7 @@ impl World {
     fn claims_of(&self, services: &[Service]) -> Vec<(Claim, Visibility)> {
         let mut claims = Vec::new();
         for (index, service) in services.iter().enumerate() {
-            for port in service
-                .ports()
-                .iter()
-                .filter(|port| port.transport() != Transport::Udp)
-            {
+            for port in service.listening_ports() {
                 let registration = match self.decide(port) {
                     Decision::Ours(registration) => Some(registration),
                     _ => None,
@@ -456,10 +451,10 @@ impl World {
             .filter_map(|key| {
                 self.claims
                     .older(&key, claimant)
-                    .find(|older| self.meets(older, place.selector))
+                    .filter(|older| self.meets(older, place.selector))
+                    .find_map(|older| Some((older, self.protocol_of(older)?)))
             })
             .min()
-            .and_then(|rival| Some((rival, self.protocol_of(rival)?)))
     }
 
     /// Whether the workloads of one selector are among those of the other.

@@ -12,6 +12,7 @@ use aeraki_core::settings::{RuleSource, Scope, Settings};
 use aeraki_core::{Filter, FilterKey};
 use aeraki_testkit::mesh;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use sound::{Check, Objects};
 use {
     proto_dubbo as _, proto_kafka as _, proto_redis as _, proto_thrift as _, proto_zookeeper as _,
@@ -38,10 +39,13 @@ fn settings() -> impl Strategy<Value = Settings> {
     )
 }
 
-/// A failure prints its smallest case, so no file of seeds is kept.
+/// A failure prints its smallest case, so no file of seeds is kept. Runs differ unless `AERAKI_MESH_SEED` is set.
 fn cases(cases: u32) -> ProptestConfig {
+    let seed = std::env::var("AERAKI_MESH_SEED").ok();
+    let seed = seed.map(|seed| seed.parse().expect("a seed is a number"));
     ProptestConfig {
         cases,
+        rng_seed: seed.map_or(RngSeed::Random, RngSeed::Fixed),
         failure_persistence: None,
         max_shrink_iters: 10_000,
         ..ProptestConfig::default()
