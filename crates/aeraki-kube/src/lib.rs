@@ -1,0 +1,1 @@
+//! Kubernetes: config by watch, EnvoyFilters by write, the Lease, Events and status.
