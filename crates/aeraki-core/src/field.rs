@@ -3,7 +3,7 @@
 //! A path runs from the object's root. A map key that is no plain word stands in quotes, so that a path can be taken
 //! apart again.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 /// One step of a path.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,6 +12,73 @@ pub enum Step {
     Key(String),
     /// A place in a list.
     Index(usize),
+}
+
+/// A place on the way down into an object, which knows the one above it. It becomes a path only where somebody reports
+/// it, which is rare: most fields that are looked at are in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    above: Option<&'a Self>,
+    here: Here<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Here<'a> {
+    Field(&'a str),
+    Index(usize),
+    Key(&'a str),
+}
+
+impl<'a> Place<'a> {
+    /// A field of the object itself, such as `spec`.
+    pub(crate) const fn root(name: &'a str) -> Self {
+        Self {
+            above: None,
+            here: Here::Field(name),
+        }
+    }
+
+    /// The field `name` of what stands here.
+    pub(crate) const fn field(&'a self, name: &'a str) -> Self {
+        self.below(Here::Field(name))
+    }
+
+    /// A member of the list that stands here.
+    pub(crate) const fn index(&'a self, index: usize) -> Self {
+        self.below(Here::Index(index))
+    }
+
+    /// The value of a key of the map that stands here.
+    pub(crate) const fn key(&'a self, key: &'a str) -> Self {
+        self.below(Here::Key(key))
+    }
+
+    const fn below(&'a self, here: Here<'a>) -> Self {
+        Self {
+            above: Some(self),
+            here,
+        }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(above) = self.above {
+            write!(f, "{above}")?;
+        }
+        match self.here {
+            Here::Field(name) if self.above.is_none() => f.write_str(name),
+            Here::Field(name) => write!(f, ".{name}"),
+            Here::Index(index) => write!(f, "[{index}]"),
+            Here::Key(name) => f.write_str(&key(name)),
+        }
+    }
+}
+
+impl From<Place<'_>> for String {
+    fn from(place: Place<'_>) -> Self {
+        place.to_string()
+    }
 }
 
 /// The way a map key is written behind a path: `.key`, or `["key"]`.
@@ -85,6 +152,22 @@ mod tests {
         assert_eq!(steps.len(), 8);
         assert_eq!(steps[6], Step::Key("a.b".to_owned()));
         assert_eq!(join(&steps), path);
+    }
+
+    #[test]
+    fn a_place_is_written_as_the_path_to_it() {
+        let spec = Place::root("spec");
+        let (http, headers) = (spec.field("http"), "headers");
+        let rule = http.index(2);
+        let headers = rule.field(headers);
+        assert_eq!(
+            headers.key("x-env").to_string(),
+            "spec.http[2].headers.x-env"
+        );
+        assert_eq!(
+            String::from(headers.key("a.b")),
+            r#"spec.http[2].headers["a.b"]"#
+        );
     }
 
     #[test]

@@ -46,10 +46,30 @@ fn typed(config: &Value) -> Option<String> {
 /// Rules that hold anywhere in a config.
 fn common(value: &Value) -> Option<String> {
     match value {
-        Value::Object(fields) => of_object(fields).or_else(|| fields.values().find_map(common)),
+        Value::Object(fields) => watched(fields)
+            .then(|| of_object(fields))
+            .flatten()
+            .or_else(|| fields.values().find_map(common)),
         Value::Array(items) => items.iter().find_map(common),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
+}
+
+/// Whether an object has any of the fields that [`of_object`] has rules for: most have none.
+fn watched(fields: &Map<String, Value>) -> bool {
+    fields.keys().any(|name| {
+        matches!(
+            name.as_str(),
+            "regex"
+                | "stat_prefix"
+                | "suffix"
+                | "contains"
+                | "present_match"
+                | "string_match"
+                | "ignore_case"
+                | "typed_config"
+        )
+    })
 }
 
 fn of_object(fields: &Map<String, Value>) -> Option<String> {

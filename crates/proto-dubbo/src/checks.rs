@@ -18,9 +18,7 @@ fn one_kind_of_routes(config: &Value) -> Option<String> {
 
 fn every_route_has_a_method(config: &Value) -> Option<String> {
     routes(config).find_map(|route| {
-        let name = route
-            .pointer("/match/method/name")
-            .and_then(Value::as_object);
+        let name = at(route, &["match", "method", "name"]).and_then(Value::as_object);
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             return Some("a dubbo route has no method matcher".to_owned());
         };
@@ -33,7 +31,7 @@ fn every_route_leads(config: &Value) -> Option<String> {
     routes(config).find_map(|route| {
         let action = route.get("route");
         let leads = action.is_some_and(|action| {
-            let clusters = action.pointer("/weighted_clusters/clusters");
+            let clusters = at(action, &["weighted_clusters", "clusters"]);
             action.get("cluster").is_some()
                 || clusters
                     .and_then(Value::as_array)
@@ -44,8 +42,13 @@ fn every_route_leads(config: &Value) -> Option<String> {
 }
 
 fn routes(config: &Value) -> impl Iterator<Item = &Value> {
-    list(config.pointer("/multiple_route_config/route_config"))
+    list(at(config, &["multiple_route_config", "route_config"]))
         .flat_map(|of_interface| list(of_interface.get("routes")))
+}
+
+/// What stands at the end of a path of keys.
+fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
+    path.iter().try_fold(value, |value, key| value.get(key))
 }
 
 fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {

@@ -13,7 +13,7 @@ pub(crate) const ALL: &[Check] = &[
 
 /// Unless it is told not to, Envoy refuses the listener over one cluster that is not there.
 fn clusters_are_not_validated(config: &Value) -> Option<String> {
-    let validated = config.pointer("/route_config/validate_clusters") != Some(&Value::Bool(false));
+    let validated = at(config, &["route_config", "validate_clusters"]) != Some(&Value::Bool(false));
     validated.then(|| "`validate_clusters` is not false".to_owned())
 }
 
@@ -41,10 +41,7 @@ fn every_route_leads(config: &Value) -> Option<String> {
         let Some(action) = route.get("route") else {
             return Some("a thrift route leads nowhere".to_owned());
         };
-        match action
-            .pointer("/weighted_clusters/clusters")
-            .and_then(Value::as_array)
-        {
+        match at(action, &["weighted_clusters", "clusters"]).and_then(Value::as_array) {
             Some(clusters) if clusters.is_empty() => {
                 Some("a thrift route has weighted clusters, but none".to_owned())
             }
@@ -64,7 +61,7 @@ fn weighted_cluster(cluster: &Value) -> Option<String> {
 
 fn every_mirror_is_whole(config: &Value) -> Option<String> {
     let mirrors =
-        routes(config).flat_map(|route| list(route.pointer("/route/request_mirror_policies")));
+        routes(config).flat_map(|route| list(at(route, &["route", "request_mirror_policies"])));
     mirrors.into_iter().find_map(|mirror| {
         let of_fraction = |name: &str| mirror.get("runtime_fraction").and_then(|f| f.get(name));
         let fraction_is_whole = mirror.get("runtime_fraction").is_none()
@@ -88,7 +85,12 @@ fn unnamed(object: &Value, field: &str, what: &str) -> Option<String> {
 }
 
 fn routes(config: &Value) -> impl Iterator<Item = &Value> {
-    list(config.pointer("/route_config/routes"))
+    list(at(config, &["route_config", "routes"]))
+}
+
+/// What stands at the end of a path of keys.
+fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
+    path.iter().try_fold(value, |value, key| value.get(key))
 }
 
 fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {

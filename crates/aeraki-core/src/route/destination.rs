@@ -5,6 +5,7 @@ use aeraki_api::networking::{Destination, Percent};
 use super::Action;
 use crate::cluster_name::{self, BLACK_HOLE};
 use crate::diagnostic::{Diagnostic, Severity, catalogue};
+use crate::field::Place;
 use crate::generator::ServiceContext;
 use crate::host::{Host, has_forbidden_characters};
 use crate::object::Object;
@@ -13,36 +14,31 @@ use crate::object::Object;
 pub(super) struct Weighted<'a> {
     pub(super) destination: Option<&'a Destination>,
     pub(super) weight: i32,
-    pub(super) field: String,
+    pub(super) place: Place<'a>,
 }
 
 impl<'a> Weighted<'a> {
     /// The destinations of a list at `list`, each with its weight.
     pub(super) fn all(
         destinations: impl Iterator<Item = (Option<&'a Destination>, i32)>,
-        list: &str,
+        list: &'a Place<'a>,
     ) -> Vec<Self> {
         let places = destinations.enumerate();
         places
             .map(|(k, (destination, weight))| Self {
                 destination,
                 weight,
-                field: format!("{list}[{k}]"),
+                place: list.index(k),
             })
             .collect()
     }
 
     fn cluster(&self, ctx: &ServiceContext<'_>, rule: &Object) -> String {
-        cluster(
-            ctx,
-            rule,
-            self.destination,
-            &format!("{}.destination", self.field),
-        )
+        cluster(ctx, rule, self.destination, self.place.field("destination"))
     }
 }
 
-/// Where the calls of a rule with these destinations go. `field` is the rule's place.
+/// Where the calls of a rule with these destinations go. `place` is the rule's.
 ///
 /// A single destination gets all calls, whatever its weight says, as in Istio. Of several, those without a positive
 /// weight get none; if nothing is left, the calls fail.
@@ -50,7 +46,7 @@ pub(super) fn action(
     ctx: &ServiceContext<'_>,
     rule: &Object,
     destinations: &[Weighted<'_>],
-    field: &str,
+    place: Place<'_>,
 ) -> Action {
     let counted: Vec<(String, u32)> = match destinations {
         [single] => vec![(single.cluster(ctx, rule), 1)],
@@ -64,16 +60,16 @@ pub(super) fn action(
         let sentence =
             format!("the weights add up to {total}, so they are proportions, not percent");
         let diagnostic = Diagnostic::new(&catalogue::WEIGHTS, &rule.key, sentence);
-        ctx.report(diagnostic.at(field).severity(Severity::Info));
+        ctx.report(diagnostic.at(place).severity(Severity::Info));
     }
     match <[_; 1]>::try_from(counted) {
         Ok([(cluster, _)]) => Action::Cluster(cluster),
-        Err(none) if none.is_empty() => fail(ctx, rule, field, "no destination has a weight"),
+        Err(none) if none.is_empty() => fail(ctx, rule, place, "no destination has a weight"),
         // Envoy adds the weights up in 32 bits.
         Err(_) if u32::try_from(total).is_err() => fail(
             ctx,
             rule,
-            field,
+            place,
             "the weights add up to more than 4294967295",
         ),
         Err(several) => Action::Weighted(several),
@@ -81,9 +77,9 @@ pub(super) fn action(
 }
 
 /// Calls that must fail, and why.
-pub(super) fn fail(ctx: &ServiceContext<'_>, rule: &Object, field: &str, why: &str) -> Action {
+pub(super) fn fail(ctx: &ServiceContext<'_>, rule: &Object, place: Place<'_>, why: &str) -> Action {
     let sentence = format!("{why}, so calls that match fail");
-    ctx.report(Diagnostic::new(&catalogue::NO_DESTINATION, &rule.key, sentence).at(field));
+    ctx.report(Diagnostic::new(&catalogue::NO_DESTINATION, &rule.key, sentence).at(place));
     Action::Cluster(BLACK_HOLE.to_owned())
 }
 
@@ -107,22 +103,18 @@ fn share(ctx: &ServiceContext<'_>, rule: &Object, one: &Weighted<'_>) -> Option<
             (Severity::Warning, sentence)
         };
         let diagnostic = Diagnostic::new(&catalogue::WEIGHTS, &rule.key, sentence);
-        ctx.report(
-            diagnostic
-                .at(format!("{}.weight", one.field))
-                .severity(severity),
-        );
+        ctx.report(diagnostic.at(one.place.field("weight")).severity(severity));
         return None;
     };
     Some((one.cluster(ctx, rule), weight))
 }
 
-/// The cluster of the destination at `field`. One that cannot be named leads to the black hole, so that its calls fail.
+/// The cluster of the destination at `place`. One that cannot be named leads to the black hole, so that its calls fail.
 pub(super) fn cluster(
     ctx: &ServiceContext<'_>,
     rule: &Object,
     destination: Option<&Destination>,
-    field: &str,
+    place: Place<'_>,
 ) -> String {
     let Some(destination) = destination.filter(|destination| !destination.host.is_empty()) else {
         let diagnostic = Diagnostic::new(
@@ -130,18 +122,18 @@ pub(super) fn cluster(
             &rule.key,
             "the destination has no host",
         );
-        ctx.report(diagnostic.at(field));
+        ctx.report(diagnostic.at(place));
         return BLACK_HOLE.to_owned();
     };
-    let Some(host) = named(ctx, rule, destination, field) else {
+    let Some(host) = named(ctx, rule, destination, place) else {
         return BLACK_HOLE.to_owned();
     };
-    let port = port(ctx, rule, destination, &host, field);
+    let port = port(ctx, rule, destination, &host, place);
     if !destination.subset.is_empty() && !ctx.subset_is_defined(&host, &destination.subset) {
         let subset = &destination.subset;
         let sentence = format!("no DestinationRule for `{host}` defines the subset `{subset}`");
         let diagnostic = Diagnostic::new(&catalogue::UNDEFINED_SUBSET, &rule.key, sentence);
-        ctx.report(diagnostic.at(format!("{field}.subset")));
+        ctx.report(diagnostic.at(place.field("subset")));
     }
     cluster_name::outbound(port, &destination.subset, host.as_str())
 }
@@ -151,7 +143,7 @@ fn named(
     ctx: &ServiceContext<'_>,
     rule: &Object,
     destination: &Destination,
-    field: &str,
+    place: Place<'_>,
 ) -> Option<Host> {
     let subset_is_bad =
         !destination.subset.is_empty() && has_forbidden_characters(&destination.subset);
@@ -163,14 +155,16 @@ fn named(
     if let Some(part) = bad {
         let sentence = format!("the destination's {part} has characters that no name may have");
         let diagnostic = Diagnostic::new(&catalogue::FORBIDDEN_CHARACTER, &rule.key, sentence);
-        ctx.report(diagnostic.at(format!("{field}.{part}")));
+        ctx.report(diagnostic.at(place.field(part)));
         return None;
     }
-    Some(Host::resolve(
-        &destination.host,
-        &rule.key.namespace,
-        &ctx.settings().domain,
-    ))
+    let name = &destination.host;
+    let own = ctx.service().host();
+    if *name == *own.as_str() && name.contains('.') {
+        return Some(own.clone());
+    }
+    let domain = &ctx.settings().domain;
+    Some(Host::resolve(name, &rule.key.namespace, domain))
 }
 
 /// Istio's rule: the port that is named, else the only port of the destination, else the port that was called.
@@ -179,7 +173,7 @@ fn port(
     rule: &Object,
     destination: &Destination,
     host: &Host,
-    field: &str,
+    place: Place<'_>,
 ) -> u32 {
     let own = host == ctx.service().host();
     let target = if own {
@@ -190,7 +184,7 @@ fn port(
     if target.is_none() {
         let sentence = format!("no service has the host `{host}`");
         let diagnostic = Diagnostic::new(&catalogue::UNKNOWN_DESTINATION, &rule.key, sentence);
-        ctx.report(diagnostic.at(format!("{field}.host")));
+        ctx.report(diagnostic.at(place.field("host")));
     }
     let ports = target.map_or(&[][..], crate::service::Service::ports);
     match (&destination.port, ports) {
@@ -200,7 +194,7 @@ fn port(
                 let sentence = format!("`{host}` has no port {}", selector.number);
                 let diagnostic =
                     Diagnostic::new(&catalogue::UNKNOWN_DESTINATION, &rule.key, sentence);
-                ctx.report(diagnostic.at(format!("{field}.port.number")));
+                ctx.report(diagnostic.at(place.field("port").field("number")));
             }
             selector.number
         }

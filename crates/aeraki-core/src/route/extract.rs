@@ -14,7 +14,7 @@ use aeraki_api::networking::{
 use super::destination::{self, Weighted};
 use super::{Action, Conditions, Header, Mirror, Route, RouteTable, Text, absence};
 use crate::diagnostic::{Diagnostic, Severity, catalogue};
-use crate::field;
+use crate::field::Place;
 use crate::generator::ServiceContext;
 use crate::object::Object;
 use crate::regex_policy;
@@ -24,6 +24,9 @@ use crate::registry::{Forms, Routing};
 pub const IGNORE_CASE: &str = "aeraki.net/ignore-case";
 /// Istio's name for all sidecars, among gateways.
 const MESH: &str = "mesh";
+
+const SPEC: Place<'static> = Place::root("spec");
+const TCP: Place<'static> = SPEC.field("tcp");
 
 /// What becomes of one entry of `match[]`.
 enum Entry {
@@ -63,7 +66,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn refuse_http(&self, spec: &VirtualService) {
         if !spec.http.is_empty() {
-            self.inexpressible("spec.http", "http routes have no effect");
+            self.inexpressible(SPEC.field("http"), "http routes have no effect");
         }
     }
 
@@ -71,9 +74,10 @@ impl Reader<'_> {
     fn http_routes(&self, spec: &VirtualService) -> Option<RouteTable> {
         let mut table = RouteTable::default();
         let mut concerned = false;
+        let rules = SPEC.field("http");
         for (i, http) in spec.http.iter().enumerate() {
-            let place = format!("spec.http[{i}]");
-            let entries = self.http_entries(http, &place);
+            let place = rules.index(i);
+            let entries = self.http_entries(http, place);
             concerned |= entries
                 .iter()
                 .any(|entry| !matches!(entry, Entry::Elsewhere));
@@ -84,24 +88,24 @@ impl Reader<'_> {
                     Entry::Elsewhere | Entry::Dropped => Vec::new(),
                 })
                 .collect();
-            self.add_routes(&mut table, http, &place, kept);
+            self.add_routes(&mut table, http, place, kept);
         }
         if concerned && table.routes.is_empty() {
             let sentence = "no route is left of the http rules, so every call fails";
             let diagnostic = Diagnostic::new(&catalogue::NO_DESTINATION, &self.rule.key, sentence);
-            self.ctx.report(diagnostic.at("spec.http"));
+            self.ctx.report(diagnostic.at(rules));
         }
         concerned.then_some(table)
     }
 
-    fn http_entries(&self, http: &HttpRoute, place: &str) -> Vec<Entry> {
+    fn http_entries(&self, http: &HttpRoute, place: Place<'_>) -> Vec<Entry> {
         if http.r#match.is_empty() {
             return vec![Entry::Kept(vec![Conditions::default()])];
         }
-        http.r#match
-            .iter()
-            .enumerate()
-            .map(|(j, request)| self.http_entry(request, &format!("{place}.match[{j}]")))
+        let matches = place.field("match");
+        let entries = http.r#match.iter().enumerate();
+        entries
+            .map(|(j, request)| self.http_entry(request, matches.index(j)))
             .collect()
     }
 
@@ -109,7 +113,7 @@ impl Reader<'_> {
         &self,
         table: &mut RouteTable,
         http: &HttpRoute,
-        place: &str,
+        place: Place<'_>,
         kept: Vec<Conditions>,
     ) {
         if kept.is_empty() {
@@ -127,7 +131,7 @@ impl Reader<'_> {
             }));
     }
 
-    fn http_entry(&self, request: &HttpMatchRequest, place: &str) -> Entry {
+    fn http_entry(&self, request: &HttpMatchRequest, place: Place<'_>) -> Entry {
         if !self.concerns(request.port, &request.gateways) {
             return Entry::Elsewhere;
         }
@@ -142,7 +146,7 @@ impl Reader<'_> {
         let mut expressible = true;
         for (name, _) in refused.iter().filter(|(_, given)| *given) {
             expressible = false;
-            self.drop_entry(&format!("{place}.{name}"));
+            self.drop_entry(place.field(name));
         }
         let method = self.method(request, place);
         let headers = self.headers(request, place);
@@ -153,13 +157,13 @@ impl Reader<'_> {
     }
 
     /// The entry with these conditions: several routes where one cannot say that a header may be absent.
-    fn kept(&self, method: Option<&Text>, headers: Vec<Header>, place: &str) -> Entry {
+    fn kept(&self, method: Option<&Text>, headers: Vec<Header>, place: Place<'_>) -> Entry {
         let Some(alternatives) = absence::alternatives(headers) else {
             let outcome = format!(
                 "more than {} of the conditions hold for an empty text, so the entry is left out",
                 absence::MAX_DOUBLED
             );
-            self.inexpressible(&format!("{place}.withoutHeaders"), &outcome);
+            self.inexpressible(place.field("withoutHeaders"), &outcome);
             return Entry::Dropped;
         };
         let conditions = alternatives.into_iter().map(|headers| Conditions {
@@ -176,11 +180,11 @@ impl Reader<'_> {
     }
 
     /// `Some(None)`: any method. `None`: the entry is dropped.
-    fn method(&self, request: &HttpMatchRequest, place: &str) -> Option<Option<Text>> {
+    fn method(&self, request: &HttpMatchRequest, place: Place<'_>) -> Option<Option<Text>> {
         let Some(method) = &request.method else {
             return Some(None);
         };
-        let place = format!("{place}.method");
+        let place = place.field("method");
         let forms = self.ctx.registration().expressed().method;
         match &method.match_type {
             None => Some(None),
@@ -189,20 +193,20 @@ impl Reader<'_> {
                 let sentence = "no call has an empty method name, so the entry is left out";
                 let diagnostic =
                     Diagnostic::new(&catalogue::NEVER_MATCHES, &self.rule.key, sentence);
-                self.ctx.report(diagnostic.at(format!("{place}.exact")));
+                self.ctx.report(diagnostic.at(place.field("exact")));
                 None
             }
-            Some(form) => self.text(form, forms, &place).map(Some),
+            Some(form) => self.text(form, forms, place).map(Some),
         }
     }
 
     /// All header conditions, those of `withoutHeaders` last. `None`: the entry is dropped.
-    fn headers(&self, request: &HttpMatchRequest, place: &str) -> Option<Vec<Header>> {
-        let wanted = self.header_set(&request.headers, false, &format!("{place}.headers"));
+    fn headers(&self, request: &HttpMatchRequest, place: Place<'_>) -> Option<Vec<Header>> {
+        let wanted = self.header_set(&request.headers, false, place.field("headers"));
         let unwanted = self.header_set(
             &request.without_headers,
             true,
-            &format!("{place}.withoutHeaders"),
+            place.field("withoutHeaders"),
         );
         let mut headers = wanted?;
         headers.extend(unwanted?);
@@ -213,7 +217,7 @@ impl Reader<'_> {
         &self,
         headers: &BTreeMap<String, StringMatch>,
         inverted: bool,
-        place: &str,
+        place: Place<'_>,
     ) -> Option<Vec<Header>> {
         let expresses = self.ctx.registration().expressed();
         if inverted && !headers.is_empty() && !expresses.without_headers {
@@ -233,9 +237,9 @@ impl Reader<'_> {
         name: &str,
         form: &StringMatch,
         inverted: bool,
-        place: &str,
+        place: Place<'_>,
     ) -> Option<Header> {
-        let place = format!("{place}{}", field::key(name));
+        let place = place.key(name);
         if crate::host::has_forbidden_characters(name) {
             let sentence = "the header's name has characters that no header may have";
             let diagnostic =
@@ -251,12 +255,12 @@ impl Reader<'_> {
             // Envoy refuses a regular expression beside `ignore_case`.
             Some(MatchType::Regex(regex)) if ignore_case => {
                 let folded = MatchType::Regex(format!("(?i){regex}"));
-                Some(self.text(&folded, expresses.headers, &place)?)
+                Some(self.text(&folded, expresses.headers, place)?)
             }
-            Some(form) => Some(self.text(form, expresses.headers, &place)?),
+            Some(form) => Some(self.text(form, expresses.headers, place)?),
         };
         if value.is_none() && !expresses.header_presence {
-            self.drop_entry(&place);
+            self.drop_entry(place);
             return None;
         }
         Some(Header {
@@ -280,15 +284,15 @@ impl Reader<'_> {
     }
 
     /// `None`: the form cannot be expressed, or Envoy would refuse the expression; that is reported.
-    fn text(&self, form: &MatchType, forms: Forms, place: &str) -> Option<Text> {
+    fn text(&self, form: &MatchType, forms: Forms, place: Place<'_>) -> Option<Text> {
         let (name, expressible, text) = match form {
             MatchType::Exact(exact) => ("exact", forms.exact, Text::Exact(exact.clone())),
             MatchType::Prefix(prefix) => ("prefix", forms.prefix, Text::Prefix(prefix.clone())),
             MatchType::Regex(regex) => ("regex", forms.regex, Text::Regex(regex.clone())),
         };
-        let place = format!("{place}.{name}");
+        let place = place.field(name);
         if !expressible {
-            self.drop_entry(&place);
+            self.drop_entry(place);
             return None;
         }
         if let Text::Regex(regex) = &text
@@ -302,7 +306,7 @@ impl Reader<'_> {
         Some(text)
     }
 
-    fn http_action(&self, http: &HttpRoute, place: &str) -> Action {
+    fn http_action(&self, http: &HttpRoute, place: Place<'_>) -> Action {
         let instead = [
             ("redirect", http.redirect.is_some()),
             ("directResponse", http.direct_response.is_some()),
@@ -311,44 +315,36 @@ impl Reader<'_> {
         if let Some((name, _)) = instead.iter().find(|(_, given)| *given) {
             let protocol = self.ctx.registration().protocol();
             let why = format!("{protocol} cannot express `{name}`");
-            return destination::fail(self.ctx, self.rule, &format!("{place}.{name}"), &why);
+            return destination::fail(self.ctx, self.rule, place.field(name), &why);
         }
         if http.route.is_empty() {
             return destination::fail(self.ctx, self.rule, place, "the rule has no destination");
         }
-        let list = format!("{place}.route");
+        let list = place.field("route");
         let routes = http
             .route
             .iter()
             .map(|one| (one.destination.as_ref(), one.weight));
         let destinations = Weighted::all(routes, &list);
-        destination::action(self.ctx, self.rule, &destinations, &list)
+        destination::action(self.ctx, self.rule, &destinations, list)
     }
 
-    fn mirrors(&self, http: &HttpRoute, place: &str) -> Vec<Mirror> {
-        let old = http.mirror.as_ref().map(|to| {
+    fn mirrors(&self, http: &HttpRoute, place: Place<'_>) -> Vec<Mirror> {
+        let old = http.mirror.as_ref().and_then(|to| {
             // `mirrorPercent` is Istio's older, whole-numbered form of `mirrorPercentage`.
             let whole = http.mirror_percent.map(|percent| Percent {
                 value: f64::from(percent),
             });
-            (
-                Some(to),
-                http.mirror_percentage.or(whole),
-                format!("{place}.mirror"),
-            )
+            let percent = http.mirror_percentage.or(whole);
+            self.mirror(Some(to), percent, place.field("mirror"))
         });
-        let new = http.mirrors.iter().enumerate().map(|(k, policy)| {
+        let list = place.field("mirrors");
+        let new = http.mirrors.iter().enumerate().filter_map(|(k, policy)| {
             let to = policy.destination.as_ref();
-            (
-                to,
-                policy.percentage,
-                format!("{place}.mirrors[{k}].destination"),
-            )
+            let one = list.index(k);
+            self.mirror(to, policy.percentage, one.field("destination"))
         });
-        old.into_iter()
-            .chain(new)
-            .filter_map(|(to, percent, place)| self.mirror(to, percent, &place))
-            .collect()
+        old.into_iter().chain(new).collect()
     }
 
     /// A mirror whose destination stands at `place`. `None`: nothing is copied.
@@ -356,7 +352,7 @@ impl Reader<'_> {
         &self,
         to: Option<&Destination>,
         percent: Option<Percent>,
-        place: &str,
+        place: Place<'_>,
     ) -> Option<Mirror> {
         if !self.ctx.registration().expressed().mirror {
             self.inexpressible(place, "calls are not mirrored");
@@ -381,7 +377,7 @@ impl Reader<'_> {
     }
 
     /// Settings of an http rule that no protocol here can express.
-    fn report_settings(&self, http: &HttpRoute, place: &str) {
+    fn report_settings(&self, http: &HttpRoute, place: Place<'_>) {
         let settings = [
             ("rewrite", http.rewrite.is_some()),
             ("timeout", http.timeout.is_some()),
@@ -391,11 +387,13 @@ impl Reader<'_> {
             ("headers", http.headers.is_some()),
         ];
         for (name, _) in settings.iter().filter(|(_, given)| *given) {
-            self.inexpressible(&format!("{place}.{name}"), "it has no effect");
+            self.inexpressible(place.field(name), "it has no effect");
         }
+        let list = place.field("route");
         for (k, one) in http.route.iter().enumerate() {
             if one.headers.is_some() {
-                self.inexpressible(&format!("{place}.route[{k}].headers"), "it has no effect");
+                let one = list.index(k);
+                self.inexpressible(one.field("headers"), "it has no effect");
             }
         }
     }
@@ -406,7 +404,7 @@ impl Reader<'_> {
             let sentence = "no http or tcp routes: calls go to the service as without the rule";
             let diagnostic = Diagnostic::new(&catalogue::NO_DESTINATION, &self.rule.key, sentence);
             self.ctx
-                .report(diagnostic.at("spec").severity(Severity::Info));
+                .report(diagnostic.at(SPEC).severity(Severity::Info));
         }
         let own = || RouteTable::to(self.ctx.outbound_cluster());
         let Some((i, tcp)) = spec
@@ -417,16 +415,17 @@ impl Reader<'_> {
         else {
             return own();
         };
-        let place = format!("spec.tcp[{i}].route");
+        let rule = TCP.index(i);
+        let place = rule.field("route");
         let routes = tcp
             .route
             .iter()
             .map(|one| (one.destination.as_ref(), one.weight));
         let destinations = Weighted::all(routes, &place);
-        match destination::action(self.ctx, self.rule, &destinations, &place) {
+        match destination::action(self.ctx, self.rule, &destinations, place) {
             Action::Weighted(_) if !self.ctx.registration().expressed().weights => {
                 self.inexpressible(
-                    &place,
+                    place,
                     "several destinations: calls go to the service itself",
                 );
                 own()
@@ -437,13 +436,15 @@ impl Reader<'_> {
 
     fn tcp_fits(&self, tcp: &TcpRoute, index: usize) -> bool {
         let entries = tcp.r#match.iter().enumerate();
+        let rule = TCP.index(index);
+        let matches = rule.field("match");
         tcp.r#match.is_empty()
             || entries.fold(false, |fits, (j, attributes)| {
-                fits | self.l4_fits(attributes, &format!("spec.tcp[{index}].match[{j}]"))
+                fits | self.l4_fits(attributes, matches.index(j))
             })
     }
 
-    fn l4_fits(&self, attributes: &L4MatchAttributes, place: &str) -> bool {
+    fn l4_fits(&self, attributes: &L4MatchAttributes, place: Place<'_>) -> bool {
         if !self.concerns(attributes.port, &attributes.gateways) {
             return false;
         }
@@ -459,19 +460,19 @@ impl Reader<'_> {
         let mut fits = true;
         for (name, _) in refused.iter().filter(|(_, given)| *given) {
             fits = false;
-            self.drop_entry(&format!("{place}.{name}"));
+            self.drop_entry(place.field(name));
         }
         fits
     }
 
-    fn drop_entry(&self, place: &str) {
+    fn drop_entry(&self, place: Place<'_>) {
         self.inexpressible(
             place,
             "the entry is left out, so that it does not match more calls",
         );
     }
 
-    fn inexpressible(&self, place: &str, outcome: &str) {
+    fn inexpressible(&self, place: Place<'_>, outcome: &str) {
         let protocol = self.ctx.registration().protocol();
         let sentence = format!("{protocol} cannot express this; {outcome}");
         let diagnostic = Diagnostic::new(&catalogue::INEXPRESSIBLE, &self.rule.key, sentence);
