@@ -4,11 +4,8 @@
 //! owner, so every service of the mesh stakes its claims here, ours or not. The answer depends on the set of claims
 //! alone, never on the order in which they came.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
 
-use aeraki_api::Timestamp;
 use rustc_hash::FxHashMap;
 
 use crate::host::Host;
@@ -16,11 +13,19 @@ use crate::object::ObjectKey;
 use crate::protocol::Protocol;
 use crate::visibility::Visibility;
 
+mod claimant;
+mod crowd;
+mod ranks;
+
+pub(crate) use claimant::Claimant;
+use crowd::Crowd;
+use ranks::Ranks;
+
 /// Something that only one service can own among those that see each other.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum ClaimKey {
-    /// An outbound listener by its name.
-    Listener(String),
+    /// An outbound listener, by the address and port of its name.
+    Listener(Arc<str>, u32),
     /// A host and port, and so Istio's cluster of that name.
     HostPort(Host, u32),
     /// A port number, for listeners that can be matched by it alone.
@@ -36,33 +41,43 @@ pub(crate) enum ClaimKey {
         namespace: Arc<str>,
         /// The port they listen on.
         target_port: u32,
-        /// One of their labels.
-        label: (String, String),
+        /// A hash of one of their labels. Two labels with one hash bring selectors together that do not meet; whoever
+        /// looks them up compares them anyway.
+        label: u64,
     },
 }
 
-/// A claimant, ordered as Istio orders services: the oldest first, one without a time before all; then by name,
-/// namespace and object. The hosts of one object keep their order.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Claimant {
-    pub(crate) created: Option<Timestamp>,
-    /// Istio's name of the service: a ServiceEntry's (first) host, a Service's own name.
-    pub(crate) name: Arc<str>,
-    pub(crate) namespace: Arc<str>,
-    pub(crate) object: ObjectKey,
-    pub(crate) host_index: usize,
-    pub(crate) port: u32,
+impl ClaimKey {
+    /// Who sees a service matters to its clients, not to its workloads.
+    fn is_inbound(&self) -> bool {
+        matches!(self, Self::InboundName(..) | Self::InboundLabel { .. })
+    }
+
+    /// Whether the question is who is alone, and not who was first.
+    fn is_of_a_crowd(&self) -> bool {
+        matches!(self, Self::Port(_) | Self::SharedWildcard(_))
+    }
 }
 
 /// What a claimant says of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Claim {
     pub(crate) key: ClaimKey,
-    pub(crate) claimant: Arc<Claimant>,
+    pub(crate) claimant: Claimant,
     /// The protocol of ours whose output depends on who owns it; `None` for a service that is Istio's alone.
     pub(crate) ours: Option<Protocol>,
     /// Whether it counts as an owner, or only wants to know of one.
     pub(crate) holds: bool,
+}
+
+impl Claim {
+    /// Who sees it.
+    pub(crate) fn visibility(&self) -> &Visibility {
+        if self.key.is_inbound() {
+            return &Visibility::Everywhere;
+        }
+        self.claimant.service().visibility()
+    }
 }
 
 /// All claims.
@@ -71,61 +86,36 @@ pub(crate) struct Claims {
     by_key: FxHashMap<ClaimKey, Claimants>,
 }
 
-#[derive(Default, Debug)]
-struct Claimants {
-    everywhere: BTreeSet<Arc<Claimant>>,
-    /// Those that not everybody sees, under each namespace that sees them.
-    by_namespace: BTreeMap<Arc<str>, BTreeSet<Arc<Claimant>>>,
-    ours: BTreeSet<Arc<Claimant>>,
+#[derive(Debug)]
+enum Claimants {
+    Ranks(Ranks),
+    Crowd(Box<Crowd>),
 }
 
 impl Claims {
     /// Adds a claim.
-    pub(crate) fn stake(&mut self, claim: Claim, visibility: &Visibility) {
-        let claimants = self.by_key.entry(claim.key).or_default();
-        let claimant = claim.claimant;
-        if claim.ours.is_some() {
-            claimants.ours.insert(Arc::clone(&claimant));
-        }
-        if !claim.holds {
-            return;
-        }
-        match visibility {
-            Visibility::Everywhere => {
-                claimants.everywhere.insert(claimant);
-            }
-            Visibility::Namespaces(namespaces) => {
-                for namespace in namespaces {
-                    let seen = claimants
-                        .by_namespace
-                        .entry(Arc::clone(namespace))
-                        .or_default();
-                    seen.insert(Arc::clone(&claimant));
-                }
-            }
+    pub(crate) fn stake(&mut self, claim: Claim) {
+        let claimants = self.by_key.entry(claim.key.clone());
+        match claimants.or_insert_with_key(Claimants::of) {
+            Claimants::Ranks(ranks) => ranks.stake(claim),
+            Claimants::Crowd(crowd) => crowd.stake(claim),
         }
     }
 
     /// Takes a claim back.
-    pub(crate) fn release(&mut self, claim: &Claim, visibility: &Visibility) {
-        let Some(claimants) = self.by_key.get_mut(&claim.key) else {
-            return;
+    pub(crate) fn release(&mut self, claim: &Claim) {
+        let is_empty = match self.by_key.get_mut(&claim.key) {
+            None => return,
+            Some(Claimants::Ranks(ranks)) => {
+                ranks.release(claim);
+                ranks.is_empty()
+            }
+            Some(Claimants::Crowd(crowd)) => {
+                crowd.release(claim);
+                crowd.is_empty()
+            }
         };
-        claimants.ours.remove(&claim.claimant);
-        match visibility {
-            Visibility::Everywhere => {
-                claimants.everywhere.remove(&claim.claimant);
-            }
-            Visibility::Namespaces(namespaces) => {
-                for namespace in namespaces {
-                    if let Some(seen) = claimants.by_namespace.get_mut(namespace) {
-                        seen.remove(&claim.claimant);
-                    }
-                }
-                claimants.by_namespace.retain(|_, seen| !seen.is_empty());
-            }
-        }
-        if claimants.is_empty() {
+        if is_empty {
             self.by_key.remove(&claim.key);
         }
     }
@@ -135,26 +125,23 @@ impl Claims {
         &'a self,
         key: &ClaimKey,
         claimant: &Claimant,
-        visibility: &'a Visibility,
+        visibility: &Visibility,
     ) -> Option<&'a Claimant> {
-        let claimants = self.by_key.get(key)?;
-        let oldest = claimants.oldest(visibility)?;
+        let oldest = self.ranks(key)?.oldest(visibility)?;
         (oldest < claimant).then_some(oldest)
     }
 
-    /// Whether nobody else claims it where `visibility` reaches.
+    /// Whether nobody else claims a port's number or wildcard listener where `visibility` reaches.
     pub(crate) fn is_sole(
         &self,
         key: &ClaimKey,
         claimant: &Claimant,
         visibility: &Visibility,
     ) -> bool {
-        let Some(claimants) = self.by_key.get(key) else {
-            return true;
-        };
-        let others = |set: &BTreeSet<Arc<Claimant>>| set.iter().any(|one| **one != *claimant);
-        let mut reached = claimants.reached(visibility);
-        !reached.any(others)
+        match self.by_key.get(key) {
+            Some(Claimants::Crowd(crowd)) => crowd.is_sole(claimant, visibility),
+            Some(Claimants::Ranks(_)) | None => true,
+        }
     }
 
     /// All owners that are older than `claimant`, the oldest first, whoever sees them.
@@ -163,56 +150,39 @@ impl Claims {
         key: &ClaimKey,
         claimant: &'a Claimant,
     ) -> impl Iterator<Item = &'a Claimant> {
-        let everywhere = self.by_key.get(key).map(|claimants| &claimants.everywhere);
-        let range = (Bound::Unbounded, Bound::Excluded(claimant));
-        everywhere
+        self.ranks(key)
             .into_iter()
-            .flat_map(move |set| set.range::<Claimant, _>(range))
-            .map(|one| &**one)
+            .flat_map(move |ranks| ranks.older(claimant))
     }
 
     /// Our claimants whose standing a change of `claim` can alter: all others, or for what is owned by age the younger.
-    pub(crate) fn affected(&self, claim: &Claim) -> impl Iterator<Item = &ObjectKey> {
-        let from = match claim.key {
-            ClaimKey::Port(_) | ClaimKey::SharedWildcard(_) => Bound::Unbounded,
-            _ => Bound::Excluded(&*claim.claimant),
-        };
+    pub(crate) fn affected<'a>(&'a self, claim: &'a Claim) -> impl Iterator<Item = &'a ObjectKey> {
         let claimants = self.by_key.get(&claim.key).filter(|_| claim.holds);
-        claimants
-            .into_iter()
-            .flat_map(move |found| found.ours.range::<Claimant, _>((from, Bound::Unbounded)))
-            .map(|claimant| &claimant.object)
+        let (ranks, crowd) = match claimants {
+            None => (None, None),
+            Some(Claimants::Ranks(ranks)) => (Some(ranks.younger(&claim.claimant)), None),
+            Some(Claimants::Crowd(crowd)) => (None, Some(crowd.ours())),
+        };
+        let ranks = ranks.into_iter().flatten();
+        ranks
+            .chain(crowd.into_iter().flatten())
+            .map(Claimant::object)
+    }
+
+    fn ranks(&self, key: &ClaimKey) -> Option<&Ranks> {
+        match self.by_key.get(key)? {
+            Claimants::Ranks(ranks) => Some(ranks),
+            Claimants::Crowd(_) => None,
+        }
     }
 }
 
 impl Claimants {
-    fn is_empty(&self) -> bool {
-        self.ours.is_empty() && self.everywhere.is_empty() && self.by_namespace.is_empty()
-    }
-
-    /// The sets of claimants that share an observer with `visibility`. Each is ordered by age.
-    fn reached<'a>(
-        &'a self,
-        visibility: &'a Visibility,
-    ) -> Box<dyn Iterator<Item = &'a BTreeSet<Arc<Claimant>>> + 'a> {
-        let everywhere = std::iter::once(&self.everywhere);
-        match visibility {
-            Visibility::Everywhere => Box::new(everywhere.chain(self.by_namespace.values())),
-            Visibility::Namespaces(none) if none.is_empty() => Box::new(std::iter::empty()),
-            Visibility::Namespaces(namespaces) => Box::new(
-                everywhere.chain(
-                    namespaces
-                        .iter()
-                        .filter_map(|name| self.by_namespace.get(name)),
-                ),
-            ),
+    fn of(key: &ClaimKey) -> Self {
+        if key.is_of_a_crowd() {
+            Self::Crowd(Box::default())
+        } else {
+            Self::Ranks(Ranks::default())
         }
-    }
-
-    fn oldest<'a>(&'a self, visibility: &'a Visibility) -> Option<&'a Claimant> {
-        self.reached(visibility)
-            .filter_map(BTreeSet::first)
-            .min()
-            .map(|oldest| &**oldest)
     }
 }

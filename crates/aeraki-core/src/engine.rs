@@ -29,6 +29,7 @@ pub struct Engine {
     world: World,
     units: FxHashMap<ObjectKey, Unit>,
     dirty: FxHashSet<ObjectKey>,
+    /// By the hosts of others; what is said about its own host concerns each service.
     by_host: HostIndex<ObjectKey>,
     by_object: FxHashMap<ObjectKey, BTreeSet<ObjectKey>>,
     filters: BTreeMap<FilterKey, Arc<Filter>>,
@@ -173,7 +174,13 @@ impl Engine {
 
     fn mark(&mut self, touched: Touched) {
         for host in &touched.hosts {
-            self.dirty.extend(self.by_host.covered_by(host).cloned());
+            let having = self.world.service_objects(host);
+            let interested = having.chain(self.by_host.covered_by(host));
+            for object in interested {
+                if !self.dirty.contains(object) {
+                    self.dirty.insert(object.clone());
+                }
+            }
         }
         for object in touched.objects {
             if let Some(interested) = self.by_object.get(&object) {

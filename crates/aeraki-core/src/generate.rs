@@ -19,7 +19,7 @@ use crate::port_name::PortName;
 use crate::registry::{Decision, Registration, Routing};
 use crate::scope::{self, Audience, Target};
 use crate::service::{Port, Selector, Service, TargetPort, Transport, WORKLOAD_SELECTOR};
-use crate::world::{self, InboundPlace, World};
+use crate::world::{InboundPlace, World};
 
 /// What one service object comes to.
 #[derive(Default, Debug)]
@@ -37,9 +37,6 @@ pub(crate) fn generate(world: &World, key: &ObjectKey) -> Output {
     let services = world.services_of(key);
     check_hosts(world, key, &mut output);
     for (index, service) in services.iter().enumerate() {
-        output
-            .interests
-            .insert(Interest::Host(service.host().clone()));
         check_export_to(world, service, &mut output.diagnostics);
         let mut numbers = BTreeSet::new();
         for port in service.ports() {
@@ -50,7 +47,7 @@ pub(crate) fn generate(world: &World, key: &ObjectKey) -> Output {
             }
             match decision {
                 Decision::Ours(registration) => {
-                    let claimant = world::claimant(services, index, port);
+                    let claimant = Claimant::new(services, index, port.number());
                     let task = PortTask {
                         world,
                         registration,
@@ -529,7 +526,7 @@ impl PortTask<'_> {
             "`{}` port {} belongs to {}, which is older or comes first by name",
             self.service.host(),
             self.port.number(),
-            owner.object
+            owner.object()
         );
         report.push(self.about(&catalogue::DUPLICATE_HOST, sentence));
     }
@@ -650,15 +647,17 @@ impl PortTask<'_> {
             .inbound_rival(self.service, &place, &self.claimant);
         match rival {
             Some((rival, protocol)) if protocol != self.registration.protocol() => {
-                let sentence =
-                    format!("{} owns the inbound chain of the target port", rival.object);
+                let sentence = format!(
+                    "{} owns the inbound chain of the target port",
+                    rival.object()
+                );
                 report.push(self.about(&catalogue::INBOUND_CLASH, sentence));
                 None
             }
             rival => Some(InboundSide {
                 inbound: Inbound::new(place.target_port),
                 place,
-                shared_with: rival.map(|(rival, _)| rival.object.clone()),
+                shared_with: rival.map(|(rival, _)| rival.object().clone()),
             }),
         }
     }

@@ -98,7 +98,7 @@ impl Inbound {
 /// Something that the output of a service depends on.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Interest {
-    /// Whatever is said about a host: services, VirtualServices, DestinationRules, extra kinds.
+    /// Whatever is said about another host: services, VirtualServices, DestinationRules, extra kinds.
     Host(Host),
     /// One object, there or not.
     Object(ObjectKey),
@@ -264,6 +264,10 @@ impl<'a> ServiceContext<'a> {
     }
 
     pub(crate) fn take_interest(&self, interest: Interest) {
+        // Whatever is said about its own host concerns a service anyway.
+        if matches!(&interest, Interest::Host(host) if host == self.service.host()) {
+            return;
+        }
         self.findings.borrow_mut().interests.insert(interest);
     }
 

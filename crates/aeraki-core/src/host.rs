@@ -42,11 +42,6 @@ impl Host {
         &self.0
     }
 
-    /// The name, shared.
-    pub(crate) fn shared(&self) -> Arc<str> {
-        Arc::clone(&self.0)
-    }
-
     /// Whether this is a pattern rather than one host.
     pub fn is_wildcard(&self) -> bool {
         self.0.starts_with('*')

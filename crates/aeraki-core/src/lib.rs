@@ -49,6 +49,7 @@
 
 mod assemble;
 mod claims;
+mod few_set;
 mod generate;
 mod hold;
 mod idle;

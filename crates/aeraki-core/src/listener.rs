@@ -4,6 +4,8 @@
 //! address, one per endpoint for headless Services. A name that a proxy does not have has no effect there, so all
 //! candidates stand in one EnvoyFilter. A patch never lands on a listener that somebody else owns.
 
+use std::sync::Arc;
+
 use crate::claims::{ClaimKey, Claimant};
 use crate::diagnostic::{Diagnostic, Severity, catalogue};
 use crate::service::{Addressing, Port, Service, Transport};
@@ -33,7 +35,7 @@ impl ListenerMatch {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Outbound {
     /// The address that the EnvoyFilter is named after.
-    pub(crate) address: Option<String>,
+    pub(crate) address: Option<Arc<str>>,
     /// Its listeners.
     pub(crate) listeners: Vec<ListenerMatch>,
 }
@@ -41,29 +43,24 @@ pub(crate) struct Outbound {
 const WILDCARD: &str = "0.0.0.0";
 const LOCALHOST: &str = "127.0.0.1";
 
-/// Every listener name that Istio may give the port, owned or not.
-pub(crate) fn names(service: &Service, port: &Port, settings: &Settings) -> Vec<String> {
-    let name = |address: &str| format!("{address}_{}", port.number());
-    let mut names: Vec<String> = match (port.transport(), service.addressing()) {
+/// The addresses of every listener that Istio may give the port, owned or not.
+pub(crate) fn addresses(service: &Service, port: &Port, settings: &Settings) -> Vec<Arc<str>> {
+    let wildcard = || Arc::from(WILDCARD);
+    let mut addresses: Vec<Arc<str>> = match (port.transport(), service.addressing()) {
         (Transport::Udp, _) => return Vec::new(),
-        (Transport::Http, _) => vec![name(WILDCARD)],
+        (Transport::Http, _) => vec![wildcard()],
         (Transport::Tcp | Transport::Tls, addressing) => match addressing {
-            Addressing::Explicit { single, .. } => single.iter().map(|(_, a)| name(a)).collect(),
-            Addressing::Allocated(auto) => auto
-                .iter()
-                .map(String::as_str)
-                .chain([WILDCARD])
-                .map(name)
-                .collect(),
-            Addressing::Wildcard => vec![name(WILDCARD)],
-            Addressing::Headless(endpoints) => endpoints.iter().map(|a| name(a)).collect(),
+            Addressing::Explicit { single, .. } => single.iter().map(|(_, a)| a.clone()).collect(),
+            Addressing::Allocated(auto) => auto.iter().cloned().chain([wildcard()]).collect(),
+            Addressing::Wildcard => vec![wildcard()],
+            Addressing::Headless(endpoints) => endpoints.clone(),
             Addressing::Unknown => Vec::new(),
         },
     };
     if settings.localhost_listeners {
-        names.push(name(LOCALHOST));
+        addresses.push(Arc::from(LOCALHOST));
     }
-    names
+    addresses
 }
 
 /// Whether the port adds chains of its own to the wildcard listener, which it then shares with whoever has it.
@@ -113,19 +110,17 @@ pub(crate) fn outbound(
         Addressing::Explicit { single, ranges } => finder.explicit(single, ranges),
         Addressing::Allocated(auto) => {
             finder.note_no_address(auto);
-            let candidates = auto.iter().map(String::as_str).chain([WILDCARD]);
+            let candidates = auto.iter().cloned().chain([Arc::from(WILDCARD)]);
             finder.one_object(candidates, !auto.is_empty())
         }
         Addressing::Wildcard => {
             finder.note_no_address(&[]);
-            finder.one_object([WILDCARD], false)
+            finder.one_object([Arc::from(WILDCARD)], false)
         }
         Addressing::Headless(endpoints) if endpoints.is_empty() => {
             finder.by_port("give its EndpointSlices as well, or a port number of its own")
         }
-        Addressing::Headless(endpoints) => {
-            finder.one_object(endpoints.iter().map(String::as_str), false)
-        }
+        Addressing::Headless(endpoints) => finder.one_object(endpoints.iter().cloned(), false),
         Addressing::Unknown => finder
             .by_port("add `spec.clusterIP` as the cluster has it, or a port number of its own"),
     }
@@ -142,8 +137,8 @@ struct Finder<'a> {
 impl Finder<'_> {
     fn explicit(
         &mut self,
-        single: &[(usize, String)],
-        ranges: &[(usize, String)],
+        single: &[(usize, Arc<str>)],
+        ranges: &[(usize, Arc<str>)],
     ) -> Vec<Outbound> {
         for (index, range) in ranges {
             let sentence = format!("`{range}` is no single address, so it gets no filter");
@@ -157,9 +152,8 @@ impl Finder<'_> {
             let Some(listener) = self.owned(address, Severity::Warning) else {
                 continue;
             };
-            let address = Some(address.clone());
             objects.push(Outbound {
-                address,
+                address: Some(address.clone()),
                 listeners: vec![listener],
             });
         }
@@ -177,21 +171,21 @@ impl Finder<'_> {
         objects
     }
 
-    fn one_object<'n>(
+    fn one_object(
         &mut self,
-        addresses: impl IntoIterator<Item = &'n str>,
+        addresses: impl IntoIterator<Item = Arc<str>>,
         others_known: bool,
     ) -> Vec<Outbound> {
         let mut listeners = Vec::new();
         for address in addresses {
             // Losing the wildcard listener matters little where the proxies use allocated addresses.
-            let minor = others_known && address == WILDCARD;
+            let minor = others_known && *address == *WILDCARD;
             let severity = if minor {
                 Severity::Info
             } else {
                 Severity::Warning
             };
-            listeners.extend(self.owned(address, severity));
+            listeners.extend(self.owned(&address, severity));
         }
         listeners.extend(self.localhost());
         vec![Outbound {
@@ -226,18 +220,18 @@ impl Finder<'_> {
     fn localhost(&mut self) -> Option<ListenerMatch> {
         let wanted = self.world.settings().localhost_listeners;
         wanted
-            .then(|| self.owned(LOCALHOST, Severity::Info))
+            .then(|| self.owned(&Arc::from(LOCALHOST), Severity::Info))
             .flatten()
     }
 
     /// The listener of `address`, unless an older service owns it; that is reported.
-    fn owned(&mut self, address: &str, severity: Severity) -> Option<ListenerMatch> {
+    fn owned(&mut self, address: &Arc<str>, severity: Severity) -> Option<ListenerMatch> {
         let name = format!("{address}_{}", self.port.number());
-        if address == WILDCARD && self.is_shared() {
+        if **address == *WILDCARD && self.is_shared() {
             self.report_shared(&name, severity);
             return None;
         }
-        let key = ClaimKey::Listener(name.clone());
+        let key = ClaimKey::Listener(address.clone(), self.port.number());
         let visibility = self.service.visibility();
         let owner = self
             .world
@@ -246,11 +240,11 @@ impl Finder<'_> {
         match owner {
             None => Some(ListenerMatch::Name(name)),
             Some(owner) => {
-                let rival = &owner.object;
+                let rival = owner.object();
                 let sentence = format!(
                     "the listener `{name}` of `{}` belongs to {rival} ({})",
                     self.service.host(),
-                    owner.name
+                    owner.name()
                 );
                 let diagnostic =
                     Diagnostic::new(&catalogue::LISTENER_CLASH, self.service.object(), sentence);
@@ -281,7 +275,7 @@ impl Finder<'_> {
             .push(diagnostic.at(self.port.field()).severity(severity));
     }
 
-    fn note_no_address(&mut self, auto: &[String]) {
+    fn note_no_address(&mut self, auto: &[Arc<str>]) {
         let sentence = if auto.is_empty() {
             "the service has no address, so only the wildcard listener of its port can be used"
         } else {

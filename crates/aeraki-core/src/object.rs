@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use aeraki_api::kubernetes::{EndpointSlice, ServiceSpec};
@@ -10,7 +11,7 @@ use aeraki_api::networking::{DestinationRule, ServiceEntry, VirtualService};
 use aeraki_api::{Cr, ObjectMeta, Timestamp, kubernetes};
 
 /// A kind of object, by API group and name. The version is a matter of the edge.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     name: &'static str,
     group: &'static str,
@@ -61,6 +62,13 @@ impl Ord for Kind {
             return Ordering::Equal;
         }
         (self.name, self.group).cmp(&(other.name, other.group))
+    }
+}
+
+impl Hash for Kind {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Kinds of one name and several groups are rare enough.
+        self.name.hash(state);
     }
 }
 

@@ -99,16 +99,16 @@ pub enum Addressing {
     /// Addresses of its own. Ranges stand in `ranges`: they have no listener of their own.
     Explicit {
         /// Single addresses as written, with their place in the list.
-        single: Vec<(usize, String)>,
+        single: Vec<(usize, Arc<str>)>,
         /// CIDR ranges as written, with their place in the list.
-        ranges: Vec<(usize, String)>,
+        ranges: Vec<(usize, Arc<str>)>,
     },
     /// None of its own: istiod may allocate some (known here or not), and older proxies use the wildcard listener.
-    Allocated(Vec<String>),
+    Allocated(Vec<Arc<str>>),
     /// None, by resolution NONE or a wildcard host: the wildcard listener.
     Wildcard,
     /// A headless Service: one listener per endpoint.
-    Headless(Vec<String>),
+    Headless(Vec<Arc<str>>),
     /// A Service whose cluster IP is not told.
     Unknown,
 }
@@ -321,7 +321,7 @@ fn entry_addressing(
         auto_addresses
             .iter()
             .filter(of_host)
-            .map(|(_, value)| value.clone())
+            .map(|(_, value)| Arc::from(value.as_str()))
             .collect(),
     )
 }
@@ -331,8 +331,8 @@ fn explicit<'a>(addresses: impl Iterator<Item = &'a str>) -> Addressing {
     let (mut single, mut ranges) = (Vec::new(), Vec::new());
     for (index, address) in addresses.map(str::trim).enumerate() {
         match single_address(address) {
-            Some(address) => single.push((index, address.to_owned())),
-            None => ranges.push((index, address.to_owned())),
+            Some(address) => single.push((index, Arc::from(address))),
+            None => ranges.push((index, Arc::from(address))),
         }
     }
     Addressing::Explicit { single, ranges }
@@ -475,11 +475,12 @@ fn service_addressing(spec: &ServiceSpec, slices: &[&EndpointSlice]) -> Addressi
     }
 }
 
-fn endpoint_addresses(slices: &[&EndpointSlice]) -> Vec<String> {
-    let mut addresses: Vec<String> = slices
+fn endpoint_addresses(slices: &[&EndpointSlice]) -> Vec<Arc<str>> {
+    let mut addresses: Vec<Arc<str>> = slices
         .iter()
         .flat_map(|s| &s.endpoints)
-        .flat_map(|e| e.addresses.clone())
+        .flat_map(|e| &e.addresses)
+        .map(|address| Arc::from(address.as_str()))
         .collect();
     addresses.sort();
     addresses.dedup();

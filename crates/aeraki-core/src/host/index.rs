@@ -2,25 +2,29 @@
 //!
 //! Upwards (who covers this host?) an exact name is one hash lookup and wildcards are one lookup
 //! per *length* of wildcard in use, of which a mesh has a handful. Downwards (whom does this
-//! pattern cover?) names are kept sorted from their last letter, where a wildcard is a range.
+//! pattern cover?) names are kept sorted from their last letter, where a wildcard is a range; but
+//! only once somebody has asked for a wildcard, since most meshes have none.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::ops::Bound;
+use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
 
 use super::Host;
+use crate::few_set::FewSet;
 
 /// Entries filed under hosts and wildcards, found from above and from below.
 #[derive(Clone, Debug)]
 pub struct HostIndex<T> {
-    exact: FxHashMap<Host, BTreeSet<T>>,
+    exact: FxHashMap<Host, FewSet<T>>,
     /// By the length of what follows the star.
-    wildcards: BTreeMap<usize, FxHashMap<Wildcard, BTreeSet<T>>>,
-    backwards: BTreeSet<Backwards>,
+    wildcards: BTreeMap<usize, FxHashMap<Wildcard, FewSet<T>>>,
+    /// All names of the two; made when it is first asked for, and kept from then on.
+    backwards: OnceLock<BTreeSet<Backwards>>,
 }
 
 impl<T> Default for HostIndex<T> {
@@ -28,7 +32,7 @@ impl<T> Default for HostIndex<T> {
         Self {
             exact: FxHashMap::default(),
             wildcards: BTreeMap::new(),
-            backwards: BTreeSet::new(),
+            backwards: OnceLock::new(),
         }
     }
 }
@@ -42,8 +46,10 @@ impl<T: Ord> HostIndex<T> {
         } else {
             self.exact.entry(host.clone()).or_default()
         };
-        if entries.is_empty() {
-            self.backwards.insert(Backwards(host.clone()));
+        if entries.is_empty()
+            && let Some(backwards) = self.backwards.get_mut()
+        {
+            backwards.insert(Backwards(host.clone()));
         }
         entries.insert(entry);
     }
@@ -61,17 +67,20 @@ impl<T: Ord> HostIndex<T> {
 
     /// Whether nothing is filed at all.
     pub fn is_empty(&self) -> bool {
-        self.backwards.is_empty()
+        self.exact.is_empty() && self.wildcards.is_empty()
     }
 
     /// The entries filed under exactly `host`, in order.
     pub fn at(&self, host: &Host) -> impl Iterator<Item = &T> {
-        self.entries(host).into_iter().flatten()
+        self.entries(host).into_iter().flat_map(FewSet::iter)
     }
 
     /// Every entry whose pattern covers `host`, with that pattern: most specific first, entries of
     /// one pattern in order.
-    pub fn covering<'a>(&'a self, host: &'a Host) -> impl Iterator<Item = (&'a Host, &'a T)> {
+    pub fn covering<'a, 'h>(
+        &'a self,
+        host: &'h Host,
+    ) -> impl Iterator<Item = (&'a Host, &'a T)> + use<'a, 'h, T> {
         let exact = self.exact.get_key_value(host);
         let fixed = host.fixed();
         let wildcards = self.wildcards.range(..=fixed.len()).rev();
@@ -100,19 +109,28 @@ impl<T: Ord> HostIndex<T> {
         // The star of a name is part of it here, so `**a` would find `*a`, which it does not cover.
         let covered = covered.filter(|host| pattern.covers(host));
         let covered = covered.filter_map(|host| self.entries(host));
-        itself.into_iter().chain(covered).flatten()
+        itself.into_iter().chain(covered).flat_map(FewSet::iter)
     }
 
     fn ending_in<'a>(&'a self, suffix: &'a str) -> impl Iterator<Item = &'a Host> {
         let start = Backwards(Host::new(suffix));
         let from_start = self
-            .backwards
+            .backwards()
             .range((Bound::Included(start), Bound::Unbounded));
         let names = from_start.map(|name| &name.0);
         names.take_while(move |name| name.as_str().ends_with(suffix))
     }
 
-    fn entries(&self, host: &Host) -> Option<&BTreeSet<T>> {
+    fn backwards(&self) -> &BTreeSet<Backwards> {
+        self.backwards.get_or_init(|| {
+            let wildcards = self.wildcards.values().flat_map(FxHashMap::keys);
+            let wildcards = wildcards.map(|wildcard| &wildcard.0);
+            let names = self.exact.keys().chain(wildcards);
+            names.cloned().map(Backwards).collect()
+        })
+    }
+
+    fn entries(&self, host: &Host) -> Option<&FewSet<T>> {
         if host.is_wildcard() {
             let fixed = host.fixed();
             self.wildcards.get(&fixed.len())?.get(fixed.as_bytes())
@@ -121,7 +139,7 @@ impl<T: Ord> HostIndex<T> {
         }
     }
 
-    fn entries_mut(&mut self, host: &Host) -> Option<&mut BTreeSet<T>> {
+    fn entries_mut(&mut self, host: &Host) -> Option<&mut FewSet<T>> {
         if host.is_wildcard() {
             let fixed = host.fixed();
             self.wildcards
@@ -133,7 +151,9 @@ impl<T: Ord> HostIndex<T> {
     }
 
     fn forget(&mut self, host: &Host) {
-        self.backwards.remove(&Backwards(host.clone()));
+        if let Some(backwards) = self.backwards.get_mut() {
+            backwards.remove(&Backwards(host.clone()));
+        }
         self.exact.remove(host);
         let fixed = host.fixed();
         if host.is_wildcard()
