@@ -43,6 +43,32 @@ const WELL_KNOWN: &[(&str, &str)] = &[
     (".google.protobuf.UInt32Value", "u32"),
 ];
 
+/// Fields that few objects set and that are large: behind a pointer, so that the others do not carry their room.
+const RARE: &[&str] = &[
+    "DestinationRule.traffic_policy",
+    "Subset.traffic_policy",
+    "TrafficPolicy.load_balancer",
+    "TrafficPolicy.connection_pool",
+    "TrafficPolicy.outlier_detection",
+    "TrafficPolicy.tls",
+    "TrafficPolicy.tunnel",
+    "TrafficPolicy.retry_budget",
+    "TrafficPolicy.PortTrafficPolicy.load_balancer",
+    "TrafficPolicy.PortTrafficPolicy.connection_pool",
+    "TrafficPolicy.PortTrafficPolicy.outlier_detection",
+    "TrafficPolicy.PortTrafficPolicy.tls",
+    "HTTPRoute.redirect",
+    "HTTPRoute.rewrite",
+    "HTTPRoute.retries",
+    "HTTPRoute.fault",
+    "HTTPRoute.mirror",
+    "HTTPRoute.cors_policy",
+    "HTTPRoute.headers",
+    "HTTPRoute.delegate",
+    "HTTPRoute.direct_response",
+    "HTTPRouteDestination.headers",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     println!("cargo::rerun-if-changed=build");
@@ -65,6 +91,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .btree_map(["."]);
     for (message, rust) in WELL_KNOWN {
         wire.extern_path(*message, *rust);
+    }
+    for field in RARE {
+        wire.boxed(format!(".istio.networking.v1alpha3.{field}"));
     }
     wire.compile_fds(descriptors)?;
 

@@ -76,6 +76,26 @@ impl<'de> Deserialize<'de> for JsonStruct {
     }
 }
 
+/// A JSON value that is written as a [`JsonStruct`] with it would be, without being copied into one.
+#[derive(Clone, Copy, Debug)]
+pub struct AsStruct<'a>(pub &'a Value);
+
+impl Serialize for AsStruct<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Number(number) => match number.as_f64() {
+                Some(double) => from_double(double).serialize(serializer),
+                None => number.serialize(serializer),
+            },
+            Value::Array(items) => serializer.collect_seq(items.iter().map(AsStruct)),
+            Value::Object(map) => {
+                serializer.collect_map(map.iter().map(|(key, value)| (key, AsStruct(value))))
+            }
+            Value::Null | Value::Bool(_) | Value::String(_) => self.0.serialize(serializer),
+        }
+    }
+}
+
 fn normalise(value: &mut Value) {
     match value {
         Value::Number(number) => {
@@ -258,6 +278,18 @@ mod tests {
             let object: JsonStruct = members.into_iter().collect();
             let text = serde_json::to_string(&object).unwrap();
             prop_assert_eq!(serde_json::from_str::<JsonStruct>(&text).unwrap(), object);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_is_written_as_the_struct_with_it(
+            members in prop::collection::btree_map(".{0,4}", any_json(), 0..6)
+        ) {
+            let value = Value::Object(members.into_iter().collect());
+            let text = serde_json::to_string(&AsStruct(&value)).unwrap();
+            let object = JsonStruct::try_from(value).unwrap();
+            prop_assert_eq!(text, serde_json::to_string(&object).unwrap());
         }
     }
 

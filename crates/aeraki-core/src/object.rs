@@ -186,8 +186,12 @@ pub enum ConfigEvent {
 /// The namespace of an object that names none, as kubectl has it.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
+/// `kubectl apply` keeps the whole object once more in this annotation. Nobody here reads it, and it is large.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 impl Object {
-    fn new(kind: Kind, meta: ObjectMeta, body: Body) -> Self {
+    fn new(kind: Kind, mut meta: ObjectMeta, body: Body) -> Self {
+        meta.annotations.remove(LAST_APPLIED);
         let namespace = match meta.namespace.as_str() {
             "" => DEFAULT_NAMESPACE,
             given => given,
@@ -227,20 +231,28 @@ impl From<Cr<ServiceEntry>> for Object {
 
 impl From<Cr<VirtualService>> for Object {
     fn from(cr: Cr<VirtualService>) -> Self {
+        let mut spec = Box::new(cr.spec);
+        for rule in &mut spec.http {
+            rule.r#match.shrink_to_fit();
+            rule.route.shrink_to_fit();
+        }
+        spec.http.shrink_to_fit();
         Self::new(
             Kind::VIRTUAL_SERVICE,
             cr.metadata,
-            Body::VirtualService(Box::new(cr.spec)),
+            Body::VirtualService(spec),
         )
     }
 }
 
 impl From<Cr<DestinationRule>> for Object {
     fn from(cr: Cr<DestinationRule>) -> Self {
+        let mut spec = Box::new(cr.spec);
+        spec.subsets.shrink_to_fit();
         Self::new(
             Kind::DESTINATION_RULE,
             cr.metadata,
-            Body::DestinationRule(Box::new(cr.spec)),
+            Body::DestinationRule(spec),
         )
     }
 }

@@ -330,7 +330,7 @@ impl Reader<'_> {
     }
 
     fn mirrors(&self, http: &HttpRoute, place: Place<'_>) -> Vec<Mirror> {
-        let old = http.mirror.as_ref().and_then(|to| {
+        let old = http.mirror.as_deref().and_then(|to| {
             // `mirrorPercent` is Istio's older, whole-numbered form of `mirrorPercentage`.
             let whole = http.mirror_percent.map(|percent| Percent {
                 value: f64::from(percent),
