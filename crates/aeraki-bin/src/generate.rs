@@ -156,12 +156,12 @@ fn render(filters: &[&Arc<Filter>], format: Format) -> String {
         Format::Yaml => {
             let documents: Vec<String> = filters
                 .iter()
-                .map(|filter| aeraki_file::to_yaml(&filter.object))
+                .map(|filter| aeraki_file::to_yaml(&filter.object()))
                 .collect();
             documents.join("---\n")
         }
         Format::Json => {
-            let items: Vec<_> = filters.iter().map(|filter| &filter.object).collect();
+            let items: Vec<_> = filters.iter().map(|filter| filter.object()).collect();
             format!(
                 "{:#}\n",
                 json!({"apiVersion": "v1", "kind": "List", "items": items})

@@ -2,22 +2,20 @@
 
 mod keeper;
 mod log;
-mod shrink;
 mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use aeraki_core::engine::Engine;
 use aeraki_core::registry::Registry;
+use aeraki_core::shrink::ShrinkGuard;
 use aeraki_file::{Files, Reader, Roots, Sink};
 use anyhow::{Context as _, Result, ensure};
 use clap::builder::FalseyValueParser;
 use tracing::info;
 
 use self::keeper::Keeper;
-use self::shrink::ShrinkGuard;
 use crate::console::Console;
 use crate::version::VERSION;
 use crate::{linked, settings};
@@ -108,7 +106,7 @@ impl Args {
     /// Who looks once cannot wait for a second look; that it is for once says that it is meant.
     fn guard(&self) -> ShrinkGuard {
         let wait = if self.once { 0 } else { self.shrink_wait };
-        ShrinkGuard::new(Duration::from_secs(wait))
+        ShrinkGuard::new(wait * 1_000)
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use aeraki_api::networking::{EnvoyFilter, WorkloadSelector, envoy_filter as ef};
 use aeraki_api::{Cr, JsonStruct};
 use serde_json::{Map, Value};
-use xxhash_rust::xxh3::xxh3_64;
 
+use crate::content::{self, Content};
 use crate::draft::{ClusterChange, ClusterPatch, Direction, FilterDraft, NetworkFilter, Placement};
 use crate::listener::{ListenerMatch, Outbound};
 use crate::names;
@@ -66,8 +66,16 @@ pub struct Filter {
     pub protocol: Protocol,
     /// Its side of the call.
     pub direction: Direction,
+    /// What it says.
+    pub content: Content,
+}
+
+impl Filter {
     /// The object, ready to be written.
-    pub object: Cr<EnvoyFilter>,
+    #[must_use]
+    pub fn object(&self) -> Cr<EnvoyFilter> {
+        self.content.object(&self.key.namespace, &self.key.name)
+    }
 }
 
 /// What an assembly is for.
@@ -108,7 +116,7 @@ impl Assembly<'_> {
             priority: self.settings.priority,
             ..EnvoyFilter::default()
         };
-        Some(self.finish(Direction::Inbound, namespace.clone(), name, spec))
+        Some(self.finish(Direction::Inbound, namespace.clone(), name, &spec))
     }
 
     /// The outbound EnvoyFilters of the drafts: one per group of listeners and target namespace.
@@ -168,7 +176,7 @@ impl Assembly<'_> {
             priority: self.settings.priority - i32::from(target.overrides),
             ..EnvoyFilter::default()
         };
-        Some(self.finish(Direction::Outbound, target.namespace.clone(), name, spec))
+        Some(self.finish(Direction::Outbound, target.namespace.clone(), name, &spec))
     }
 
     fn listener_patches(
@@ -295,21 +303,21 @@ impl Assembly<'_> {
         direction: Direction,
         namespace: Arc<str>,
         name: String,
-        spec: EnvoyFilter,
+        spec: &EnvoyFilter,
     ) -> Filter {
         let protocol = self.registration.protocol();
-        let mut object = Cr::new(name.as_str(), &*namespace, spec);
         let text = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-        object.metadata.labels = BTreeMap::from([
+        let labels = BTreeMap::from([
             text(MANAGER_LABEL),
             text(MANAGED_BY_LABEL),
             text((PROTOCOL_LABEL, protocol.name())),
         ]);
         let service = self.service.object();
-        object.metadata.annotations = BTreeMap::from([
+        let spec = content::canonical(spec);
+        let annotations = BTreeMap::from([
             text((SERVICE_ANNOTATION, &reference(service))),
             text((SOURCE_ANNOTATION, &self.source())),
-            text((HASH_ANNOTATION, &spec_hash(&object.spec))),
+            text((HASH_ANNOTATION, &content::hash(&spec))),
         ]);
         Filter {
             key: FilterKey {
@@ -321,7 +329,7 @@ impl Assembly<'_> {
             port: self.port.number(),
             protocol,
             direction,
-            object,
+            content: Content::new(labels, annotations, spec),
         }
     }
 
@@ -335,9 +343,9 @@ impl Assembly<'_> {
 }
 
 /// The outbound listeners that an EnvoyFilter patches, by name, or by number as `:<port>`.
-pub(crate) fn listeners_of(object: &Cr<EnvoyFilter>) -> impl Iterator<Item = String> {
+pub(crate) fn listeners_of(spec: &EnvoyFilter) -> impl Iterator<Item = String> {
     use ef::envoy_config_object_match::ObjectTypes;
-    object.spec.config_patches.iter().filter_map(|patch| {
+    spec.config_patches.iter().filter_map(|patch| {
         match patch.r#match.as_ref()?.object_types.as_ref()? {
             ObjectTypes::Listener(listener) if listener.name.is_empty() => {
                 Some(format!(":{}", listener.port_number))
@@ -349,9 +357,9 @@ pub(crate) fn listeners_of(object: &Cr<EnvoyFilter>) -> impl Iterator<Item = Str
 }
 
 /// The target ports whose inbound chains an EnvoyFilter patches.
-pub(crate) fn target_ports_of(object: &Cr<EnvoyFilter>) -> impl Iterator<Item = u32> {
+pub(crate) fn target_ports_of(spec: &EnvoyFilter) -> impl Iterator<Item = u32> {
     use ef::envoy_config_object_match::ObjectTypes;
-    object.spec.config_patches.iter().filter_map(|patch| {
+    spec.config_patches.iter().filter_map(|patch| {
         match patch.r#match.as_ref()?.object_types.as_ref()? {
             ObjectTypes::Listener(listener) => {
                 Some(listener.filter_chain.as_ref()?.destination_port)
@@ -365,12 +373,6 @@ pub(crate) fn target_ports_of(object: &Cr<EnvoyFilter>) -> impl Iterator<Item = 
 #[must_use]
 pub fn reference(key: &ObjectKey) -> String {
     format!("{}/{}/{}", key.kind, key.namespace, key.name)
-}
-
-/// A hash of the spec's canonical JSON: sixteen hex digits.
-fn spec_hash(spec: &EnvoyFilter) -> String {
-    let canonical = serde_json::to_vec(spec).expect("only known enum values were put in");
-    format!("{:016x}", xxh3_64(&canonical))
 }
 
 /// A patch of a draft that is only for some proxies goes to those.

@@ -7,11 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aeraki_api::Cr;
-use aeraki_api::networking::EnvoyFilter;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::assemble::{Filter, FilterKey};
+use crate::content::Content;
 use crate::diagnostic::Diagnostic;
 use crate::generate::{self, Output};
 use crate::generator::Interest;
@@ -134,11 +133,11 @@ impl Engine {
 
     /// Whether an object that is not wanted must stay, because a port failed that may keep it.
     #[must_use]
-    pub fn holds(&self, key: &FilterKey, object: &Cr<EnvoyFilter>) -> bool {
+    pub fn holds(&self, key: &FilterKey, content: &Content) -> bool {
         self.units
             .values()
             .flat_map(|unit| &unit.held)
-            .any(|held| held.keeps(key, object))
+            .any(|held| held.keeps(key, content))
     }
 
     /// All diagnostics, sorted by object and field, each once.
@@ -273,7 +272,7 @@ fn merged(
     held: &[Held],
 ) -> BTreeMap<FilterKey, Arc<Filter>> {
     let stays =
-        |key: &FilterKey, filter: &Filter| held.iter().any(|held| held.keeps(key, &filter.object));
+        |key: &FilterKey, filter: &Filter| held.iter().any(|held| held.keeps(key, &filter.content));
     let mut filters: BTreeMap<FilterKey, Arc<Filter>> = old
         .iter()
         .filter(|(key, filter)| stays(key, filter))

@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aeraki_api::Cr;
 use aeraki_api::networking::EnvoyFilter;
 
 use crate::assemble::{self, FilterKey, PROTOCOL_LABEL};
+use crate::content::Content;
 
 /// The EnvoyFilters that a port may keep. They are known by name, so that objects of Go Aeraki and of an earlier process
 /// are found as well.
@@ -38,22 +38,21 @@ pub(crate) struct HeldInbound {
 
 impl HeldInbound {
     /// Whether the object stands on the very chain and workloads.
-    fn fits(&self, object: &Cr<EnvoyFilter>) -> bool {
-        let selector = object
-            .spec
+    fn fits(&self, spec: &EnvoyFilter) -> bool {
+        let selector = spec
             .workload_selector
             .as_ref()
             .map(|selector| &selector.labels);
         selector == Some(&self.selector)
-            && assemble::target_ports_of(object).all(|port| port == self.target_port)
+            && assemble::target_ports_of(spec).all(|port| port == self.target_port)
     }
 }
 
 impl Held {
     /// Whether the object called `key` stays.
-    pub(crate) fn keeps(&self, key: &FilterKey, object: &Cr<EnvoyFilter>) -> bool {
+    pub(crate) fn keeps(&self, key: &FilterKey, content: &Content) -> bool {
         // An object of Go Aeraki carries no protocol; it is known by its name alone.
-        let protocol = object.metadata.labels.get(PROTOCOL_LABEL);
+        let protocol = content.label(PROTOCOL_LABEL);
         if protocol.is_some_and(|protocol| protocol != self.protocol) {
             return false;
         }
@@ -63,12 +62,12 @@ impl Held {
             .filter(|inbound| *inbound.name == *key.name)
         {
             return self.inbound_namespaces.contains(&key.namespace)
-                && (protocol.is_none() || inbound.fits(object));
+                && (protocol.is_none() || inbound.fits(&content.spec()));
         }
         let Some(owned) = self.outbound.get(&*key.name) else {
             return false;
         };
         self.outbound_namespaces.contains(&key.namespace)
-            && assemble::listeners_of(object).all(|listener| owned.contains(&listener))
+            && assemble::listeners_of(&content.spec()).all(|listener| owned.contains(&listener))
     }
 }

@@ -49,6 +49,7 @@
 
 mod assemble;
 mod claims;
+mod content;
 mod few_set;
 mod generate;
 mod hold;
@@ -69,20 +70,25 @@ pub mod names;
 pub mod near_miss;
 pub mod network_filter;
 pub mod object;
+pub mod overlay;
 pub mod plan;
 pub mod port_name;
 pub mod protocol;
+pub mod reconcile;
 pub mod regex_policy;
 pub mod registry;
 pub mod route;
 pub mod service;
 pub mod settings;
+pub mod shrink;
+pub mod source;
 pub mod visibility;
 
 pub use assemble::{
     Filter, FilterKey, HASH_ANNOTATION, MANAGED_BY_LABEL, MANAGER_LABEL, PROTOCOL_LABEL,
     SERVICE_ANNOTATION, SOURCE_ANNOTATION, reference,
 };
+pub use content::Content;
 
 #[doc(hidden)]
 pub use inventory as __inventory;

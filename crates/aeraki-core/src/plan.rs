@@ -2,33 +2,56 @@
 //!
 //! The writer behind it may be the Kubernetes API or a directory. Three rules make it safe: nothing that is there is
 //! deleted or changed unless the view of the config is complete (a rule that could not be read would be missing from a new
-//! version); what a failed service owns is held; what is not ours by label is never touched.
+//! version); what a failed service owns is held; what is not ours by label and name is never touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aeraki_api::Cr;
-use aeraki_api::networking::EnvoyFilter;
-
-use crate::assemble::{Filter, FilterKey, MANAGER_LABEL};
+use crate::assemble::{Filter, FilterKey, MANAGER_LABEL, SOURCE_ANNOTATION, reference};
+use crate::content::Content;
 use crate::engine::Engine;
+use crate::object::ObjectKey;
 
 /// Proof that every kind of config has arrived whole, so that what is not there is gone and not just unseen.
 ///
 /// Only a source can tell, so only a source should make one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CompleteView(());
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CompleteView {
+    /// Objects that are there but could not be read, as they stand in annotations.
+    unread: BTreeSet<String>,
+}
 
 impl CompleteView {
     /// States that all of the config has been read.
     #[must_use]
     pub fn assert() -> Self {
-        Self(())
+        Self {
+            unread: BTreeSet::new(),
+        }
+    }
+
+    /// States that all of the config has been seen, and all of it read but these objects.
+    #[must_use]
+    pub fn except<'a>(unread: impl IntoIterator<Item = &'a ObjectKey>) -> Self {
+        Self {
+            unread: unread.into_iter().map(reference).collect(),
+        }
+    }
+
+    /// Whether an unread object went into this content, or may have: objects of Go Aeraki do not say what did.
+    fn lacks_source_of(&self, content: &Content) -> bool {
+        if self.unread.is_empty() {
+            return false;
+        }
+        match content.annotation(SOURCE_ANNOTATION) {
+            Some(sources) => sources.split(',').any(|one| self.unread.contains(one)),
+            None => true,
+        }
     }
 }
 
 /// What is there.
-pub type Observed = BTreeMap<FilterKey, Cr<EnvoyFilter>>;
+pub type Observed = BTreeMap<FilterKey, Content>;
 
 /// One thing to do.
 #[derive(Clone, PartialEq, Debug)]
@@ -45,74 +68,121 @@ pub enum Action {
     Foreign(FilterKey),
 }
 
+impl Action {
+    /// The object that it is about.
+    #[must_use]
+    pub fn key(&self) -> &FilterKey {
+        match self {
+            Self::Create(filter) | Self::Update(filter) => &filter.key,
+            Self::Delete(key) | Self::Hold(key, _) | Self::Foreign(key) => key,
+        }
+    }
+}
+
 /// Why an object stays as it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum HoldReason {
     /// Its service failed, so what is wanted is not known.
     ServiceFailed,
-    /// Not all config has been read.
+    /// Not all config has been seen.
     IncompleteView,
+    /// An object that went into it is there and cannot be read.
+    UnreadSource,
+    /// Too many would go at once: see [`ShrinkGuard`](crate::shrink::ShrinkGuard).
+    Shrink,
+}
+
+impl HoldReason {
+    /// Why, in words: a sentence without a full stop.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::ServiceFailed => "its service failed, so what is wanted is not known",
+            Self::IncompleteView => "not all config could be read, so what is wanted is not known",
+            Self::UnreadSource => "an object that it was made from is there and cannot be read",
+            Self::Shrink => "too many EnvoyFilters would go at once",
+        }
+    }
 }
 
 /// What to do so that `observed` becomes what `engine` wants; in the order in which to do it: creations, updates, then
 /// deletions.
 #[must_use]
-pub fn plan(engine: &Engine, observed: &Observed, view: Option<CompleteView>) -> Vec<Action> {
+pub fn plan(engine: &Engine, observed: &Observed, view: Option<&CompleteView>) -> Vec<Action> {
     let (mut creates, mut updates, mut rest) = (Vec::new(), Vec::new(), Vec::new());
-    for (key, wanted) in engine.filters() {
-        match observed.get(key) {
-            None => creates.push(Action::Create(Arc::clone(wanted))),
-            Some(there) if !is_ours(there) => rest.push(Action::Foreign(key.clone())),
-            Some(there) if !differs(there, &wanted.object) => {}
-            Some(_) if view.is_none() => {
-                rest.push(Action::Hold(key.clone(), HoldReason::IncompleteView));
-            }
-            Some(_) => updates.push(Action::Update(Arc::clone(wanted))),
-        }
-    }
-    for (key, there) in observed.iter().filter(|(_, there)| is_ours(there)) {
-        if !engine.filters().contains_key(key) {
-            rest.push(remove(engine, key, there, view));
+    let unwanted = observed
+        .keys()
+        .filter(|key| !engine.filters().contains_key(*key));
+    for key in engine.filters().keys().chain(unwanted) {
+        match action(engine, key, observed.get(key), view) {
+            Some(create @ Action::Create(_)) => creates.push(create),
+            Some(update @ Action::Update(_)) => updates.push(update),
+            other => rest.extend(other),
         }
     }
     creates.into_iter().chain(updates).chain(rest).collect()
 }
 
-fn remove(
+/// What to do about one object; nothing if it is as it should be.
+#[must_use]
+pub fn action(
     engine: &Engine,
     key: &FilterKey,
-    there: &Cr<EnvoyFilter>,
-    view: Option<CompleteView>,
-) -> Action {
+    there: Option<&Content>,
+    view: Option<&CompleteView>,
+) -> Option<Action> {
+    match (engine.filters().get(key), there) {
+        (None, None) => None,
+        (Some(wanted), None) => Some(Action::Create(Arc::clone(wanted))),
+        (Some(wanted), Some(there)) => replace(wanted, there, view),
+        (None, Some(there)) => is_ours(key, there).then(|| match hold(engine, key, there, view) {
+            Some(reason) => Action::Hold(key.clone(), reason),
+            None => Action::Delete(key.clone()),
+        }),
+    }
+}
+
+fn replace(wanted: &Arc<Filter>, there: &Content, view: Option<&CompleteView>) -> Option<Action> {
+    let key = &wanted.key;
+    if !is_ours(key, there) {
+        return Some(Action::Foreign(key.clone()));
+    }
+    if !there.differs_from(&wanted.content) {
+        return None;
+    }
+    Some(match view {
+        None => Action::Hold(key.clone(), HoldReason::IncompleteView),
+        Some(view) if view.lacks_source_of(there) => {
+            Action::Hold(key.clone(), HoldReason::UnreadSource)
+        }
+        Some(_) => Action::Update(Arc::clone(wanted)),
+    })
+}
+
+/// Why an object that is not wanted stays, if it does.
+fn hold(
+    engine: &Engine,
+    key: &FilterKey,
+    there: &Content,
+    view: Option<&CompleteView>,
+) -> Option<HoldReason> {
     if engine.holds(key, there) {
-        Action::Hold(key.clone(), HoldReason::ServiceFailed)
-    } else if view.is_none() {
-        Action::Hold(key.clone(), HoldReason::IncompleteView)
-    } else {
-        Action::Delete(key.clone())
+        return Some(HoldReason::ServiceFailed);
+    }
+    match view {
+        None => Some(HoldReason::IncompleteView),
+        Some(view) => view
+            .lacks_source_of(there)
+            .then_some(HoldReason::UnreadSource),
     }
 }
 
 /// Ours by label and by the form of the name.
 #[must_use]
-pub fn is_ours(object: &Cr<EnvoyFilter>) -> bool {
+pub fn is_ours(key: &FilterKey, content: &Content) -> bool {
     let (label, value) = MANAGER_LABEL;
-    object
-        .metadata
-        .labels
-        .get(label)
-        .is_some_and(|v| v == value)
+    content.label(label) == Some(value)
         && ["aeraki-outbound-", "aeraki-inbound-"]
             .iter()
-            .any(|form| object.metadata.name.starts_with(form))
-}
-
-/// Whether what is there must be written over. Foreign labels and annotations do not count.
-fn differs(there: &Cr<EnvoyFilter>, wanted: &Cr<EnvoyFilter>) -> bool {
-    let lacks = |have: &BTreeMap<String, String>, want: &BTreeMap<String, String>| {
-        want.iter().any(|(key, value)| have.get(key) != Some(value))
-    };
-    there.spec != wanted.spec
-        || lacks(&there.metadata.labels, &wanted.metadata.labels)
-        || lacks(&there.metadata.annotations, &wanted.metadata.annotations)
+            .any(|form| key.name.starts_with(form))
 }

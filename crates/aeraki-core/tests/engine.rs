@@ -1,11 +1,9 @@
 //! What the engine and the plan promise over time: failures hold, late rules change nothing, deletions need a full view.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aeraki_api::Cr;
 use aeraki_api::networking::{DestinationRule, EnvoyFilter, ServiceEntry, VirtualService};
-use aeraki_core::FilterKey;
 use aeraki_core::draft::{Direction, FilterDraft, NetworkFilter, Placement};
 use aeraki_core::engine::Engine;
 use aeraki_core::generator::{GenerateError, Generator, ServiceContext};
@@ -14,6 +12,7 @@ use aeraki_core::plan::{Action, CompleteView, HoldReason, Observed, plan};
 use aeraki_core::protocol::Protocol;
 use aeraki_core::registry::{Expresses, Registration, Registry, RegistryError, Routing};
 use aeraki_core::settings::Settings;
+use aeraki_core::{Content, Filter, FilterKey};
 use serde_json::{Value, json};
 
 /// A protocol that does what the service's annotation `mood` says.
@@ -103,7 +102,7 @@ fn subsets(names: &[&str]) -> ConfigEvent {
 }
 
 fn json_of(engine: &Engine) -> Vec<Value> {
-    let objects = engine.filters().values().map(|filter| &filter.object);
+    let objects = engine.filters().values().map(Filter::object);
     objects
         .map(|object| serde_json::to_value(object).expect("an EnvoyFilter has a JSON form"))
         .collect()
@@ -123,7 +122,7 @@ fn written(engine: &Engine) -> Observed {
     engine
         .filters()
         .iter()
-        .map(|(key, filter)| (key.clone(), filter.object.clone()))
+        .map(|(key, filter)| (key.clone(), filter.content.clone()))
         .collect()
 }
 
@@ -170,7 +169,7 @@ fn a_failed_service_keeps_its_filter_and_others_go_on() {
             .iter()
             .find(|(key, _)| key.name.contains("-a."))
             .expect("a's filter");
-        assert_eq!(&engine.filters()[kept.0].object, kept.1, "{mood}");
+        assert_eq!(&engine.filters()[kept.0].content, kept.1, "{mood}");
 
         engine.apply(entry("a", Some("good again")));
         assert_eq!(engine.drain().upserted.len(), 1);
@@ -204,7 +203,7 @@ fn what_a_failed_service_owns_is_held_even_if_it_was_never_seen_here() {
     let mut restarted = engine();
     restarted.apply(entry("a", Some("fail")));
     restarted.drain();
-    let actions = plan(&restarted, &observed, Some(CompleteView::assert()));
+    let actions = plan(&restarted, &observed, Some(&CompleteView::assert()));
     assert!(
         matches!(&actions[..], [Action::Hold(_, HoldReason::ServiceFailed)]),
         "{actions:?}"
@@ -229,10 +228,10 @@ fn what_go_aeraki_wrote_for_a_failed_service_is_held_by_its_name() {
         name: name.into(),
     };
     let observed = Observed::from([
-        (key(&of_go.metadata.name), of_go.clone()),
-        (key(&other.metadata.name), other.clone()),
+        (key(&of_go.metadata.name), Content::of(&of_go)),
+        (key(&other.metadata.name), Content::of(&other)),
     ]);
-    let actions = plan(&engine, &observed, Some(CompleteView::assert()));
+    let actions = plan(&engine, &observed, Some(&CompleteView::assert()));
     let expected = [
         Action::Hold(key(&of_go.metadata.name), HoldReason::ServiceFailed),
         Action::Delete(key(&other.metadata.name)),
@@ -294,7 +293,7 @@ fn what_is_there_is_not_changed_without_a_complete_view() {
         matches!(&actions[..], [Action::Hold(_, HoldReason::IncompleteView)]),
         "{actions:?}"
     );
-    let actions = plan(&engine, &observed, Some(CompleteView::assert()));
+    let actions = plan(&engine, &observed, Some(&CompleteView::assert()));
     assert!(matches!(&actions[..], [Action::Update(_)]));
 }
 
@@ -315,7 +314,7 @@ fn nothing_is_deleted_without_a_complete_view() {
             Action::Hold(_, HoldReason::IncompleteView)
         ));
     }
-    let sighted = plan(&empty, &observed, Some(CompleteView::assert()));
+    let sighted = plan(&empty, &observed, Some(&CompleteView::assert()));
     assert!(
         sighted
             .iter()
@@ -331,14 +330,14 @@ fn a_plan_that_was_carried_out_leaves_nothing_to_do() {
     engine.apply(rule("v1"));
     engine.drain();
     let mut observed = Observed::new();
-    let creations = plan(&engine, &observed, Some(CompleteView::assert()));
+    let creations = plan(&engine, &observed, Some(&CompleteView::assert()));
     assert!(matches!(&creations[..], [Action::Create(_)]));
     observed.extend(written(&engine));
-    assert!(plan(&engine, &observed, Some(CompleteView::assert())).is_empty());
+    assert!(plan(&engine, &observed, Some(&CompleteView::assert())).is_empty());
 
     engine.apply(rule("v2"));
     engine.drain();
-    let updates = plan(&engine, &observed, Some(CompleteView::assert()));
+    let updates = plan(&engine, &observed, Some(&CompleteView::assert()));
     assert!(matches!(&updates[..], [Action::Update(_)]));
 }
 
@@ -348,20 +347,19 @@ fn foreign_objects_and_foreign_metadata_are_left_alone() {
     engine.apply(entry("a", None));
     engine.drain();
     let mut observed = written(&engine);
-    for object in observed.values_mut() {
-        object
-            .metadata
-            .labels
-            .insert("team".to_owned(), "orders".to_owned());
-        object.metadata.resource_version = "7".to_owned();
+    for (key, content) in &mut observed {
+        let mut object = content.object(&key.namespace, &key.name);
+        let label = ("team".to_owned(), "orders".to_owned());
+        object.metadata.labels.extend([label]);
+        *content = Content::of(&object);
     }
-    assert!(plan(&engine, &observed, Some(CompleteView::assert())).is_empty());
+    assert!(plan(&engine, &observed, Some(&CompleteView::assert())).is_empty());
 
-    for object in observed.values_mut() {
-        object.metadata.labels = BTreeMap::new();
-        object.spec = EnvoyFilter::default();
+    for (key, content) in &mut observed {
+        let bare = Cr::new(&*key.name, &*key.namespace, EnvoyFilter::default());
+        *content = Content::of(&bare);
     }
-    let actions = plan(&engine, &observed, Some(CompleteView::assert()));
+    let actions = plan(&engine, &observed, Some(&CompleteView::assert()));
     assert!(
         matches!(&actions[..], [Action::Foreign(_)]),
         "unlabelled: {actions:?}"

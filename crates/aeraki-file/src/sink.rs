@@ -14,7 +14,7 @@ use aeraki_api::networking::EnvoyFilter;
 use aeraki_core::names::is_rfc1123_subdomain;
 use aeraki_core::object::Kind;
 use aeraki_core::plan::{Action, Observed, is_ours};
-use aeraki_core::{Filter, FilterKey};
+use aeraki_core::{Content, Filter, FilterKey};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -159,6 +159,11 @@ impl Sink {
             .ok_or(SinkError::IllegalName)
     }
 
+    fn is_ours(&self, key: &FilterKey) -> bool {
+        let content = self.observed.get(key);
+        content.is_some_and(|content| is_ours(key, content))
+    }
+
     fn place(&self, key: &FilterKey) -> PathBuf {
         self.directory
             .join(&*key.namespace)
@@ -171,7 +176,7 @@ impl Sink {
             return Ok(false);
         };
         if let Some(file) = self.files.get(path).filter(|file| file.stamp == stamp) {
-            let is_ours = self.observed.get(&file.key).is_some_and(is_ours);
+            let is_ours = self.is_ours(&file.key);
             seen.insert(
                 path.to_owned(),
                 Seen {
@@ -186,14 +191,14 @@ impl Sink {
         }
         let own = self.own_object(path)?;
         let is_own = own.is_some();
-        let (key, object) = own.unwrap_or_else(|| (key_of_path(path), Cr::default()));
-        self.observed.insert(key.clone(), object);
+        let (key, content) = own.unwrap_or_else(|| (key_of_path(path), Content::default()));
+        self.observed.insert(key.clone(), content);
         seen.insert(path.to_owned(), Seen { stamp, key });
         Ok(is_own)
     }
 
     /// The object in a file, if it is one of ours and the file is its place.
-    fn own_object(&self, path: &Path) -> Result<Option<(FilterKey, Cr<EnvoyFilter>)>, SinkError> {
+    fn own_object(&self, path: &Path) -> Result<Option<(FilterKey, Content)>, SinkError> {
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -207,15 +212,17 @@ impl Sink {
             namespace: namespace.as_str().into(),
             name: name.as_str().into(),
         };
-        let is_own = is_ours(&object) && self.place(&key) == path;
-        Ok(is_own.then_some((key, object)))
+        let content = Content::of(&object);
+        let is_own = is_ours(&key, &content) && self.place(&key) == path;
+        Ok(is_own.then_some((key, content)))
     }
 
     fn write(&mut self, filter: &Filter, count: &mut usize) -> Result<(), SinkError> {
         let path = self.path(&filter.key)?;
         self.refuse_foreign(&path)?;
-        let text = to_yaml(&filter.object);
-        let is_private = has_credential(&filter.object);
+        let object = filter.object();
+        let text = to_yaml(&object);
+        let is_private = has_credential(&object);
         if fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
             if is_private {
                 make_private(&path).map_err(|e| io_error(&path, "written", e))?;
@@ -247,7 +254,7 @@ impl Sink {
                 },
             );
             self.observed
-                .insert(filter.key.clone(), filter.object.clone());
+                .insert(filter.key.clone(), filter.content.clone());
         }
         Ok(())
     }
@@ -279,8 +286,8 @@ impl Sink {
             return Ok(());
         };
         let seen = self.files.get(path).filter(|seen| seen.stamp == stamp);
-        let is_ours = match seen.and_then(|seen| self.observed.get(&seen.key)) {
-            Some(object) => is_ours(object),
+        let is_ours = match seen {
+            Some(seen) => self.is_ours(&seen.key),
             None => self.own_object(path)?.is_some(),
         };
         if is_ours {

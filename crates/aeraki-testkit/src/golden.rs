@@ -83,7 +83,7 @@ pub fn snapshot(golden: &Golden) -> String {
     }
     for filter in golden.engine.filters().values() {
         text.push_str("---\n");
-        text.push_str(&to_yaml(&filter.object));
+        text.push_str(&to_yaml(&filter.object()));
     }
     text
 }
@@ -96,7 +96,9 @@ pub fn load(engine: &Engine, renderer: &Renderer) {
     let filters: Vec<Value> = engine
         .filters()
         .values()
-        .map(|filter| serde_json::to_value(&filter.object).expect("an EnvoyFilter has a JSON form"))
+        .map(|filter| {
+            serde_json::to_value(filter.object()).expect("an EnvoyFilter has a JSON form")
+        })
         .collect();
     if filters.is_empty() {
         return;

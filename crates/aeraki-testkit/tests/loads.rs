@@ -112,7 +112,7 @@ fn envoy_accepts_every_regex_that_the_policy_accepts() {
     }
     engine.drain();
     let filter: &Arc<_> = engine.filters().values().next().expect("one EnvoyFilter");
-    let text = serde_json::to_string(&filter.object).expect("an EnvoyFilter has a JSON form");
+    let text = serde_json::to_string(&filter.object()).expect("an EnvoyFilter has a JSON form");
     assert_eq!(text.matches("safe_regex").count(), accepted.len());
     golden::load(&engine, &Renderer::default());
 }

@@ -172,7 +172,7 @@ proptest! {
         prop_assert_eq!(ordered.filters(), shuffled.filters());
         prop_assert_eq!(diagnostics(&ordered), diagnostics(&shuffled));
         let text = |engine: &Engine| {
-            let objects: Vec<_> = engine.filters().values().map(|filter| &filter.object).collect();
+            let objects: Vec<_> = engine.filters().values().map(|filter| filter.object()).collect();
             serde_json::to_string(&objects).expect("EnvoyFilters have a JSON form")
         };
         prop_assert_eq!(text(&ordered), text(&shuffled));

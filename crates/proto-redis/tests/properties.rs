@@ -122,10 +122,10 @@ proptest! {
             prop_assert!(!format!("{diagnostic:?}").contains(CANARY), "{diagnostic}");
         }
         for (key, filter) in golden.engine.filters() {
-            let text = serde_json::to_string(&filter.object).unwrap();
+            let text = serde_json::to_string(&filter.object()).unwrap();
             if text.contains(CANARY) {
                 prop_assert!(opt_in && &*key.namespace == "redis", "{key}");
-                prop_assert!(!filter.object.metadata.annotations.values().any(|v| v.contains(CANARY)));
+                prop_assert!(!filter.object().metadata.annotations.values().any(|v| v.contains(CANARY)));
             }
         }
     }
@@ -137,7 +137,7 @@ proptest! {
         let down = asks("/spec/settings/auth", &objects[0]);
         let up = asks("/spec/trafficPolicy/connectionPool/redis/auth", &objects[1]);
         for (key, filter) in golden.engine.filters().iter().filter(|(key, _)| key.name.contains("cache")) {
-            let text = serde_json::to_string(&filter.object).unwrap();
+            let text = serde_json::to_string(&filter.object()).unwrap();
             prop_assert!(!down || text.contains("downstream_auth_passwords"), "{key}");
             prop_assert!(!up || text.contains("auth_password\""), "{key}");
         }

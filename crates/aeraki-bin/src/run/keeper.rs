@@ -5,17 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aeraki_core::diagnostic::{Diagnostic, Severity};
 use aeraki_core::engine::Engine;
-use aeraki_core::plan::{Action, HoldReason, Observed, is_ours, plan};
+use aeraki_core::plan::{Action, Observed, is_ours, plan};
+use aeraki_core::shrink::ShrinkGuard;
 use aeraki_core::{FilterKey, SERVICE_ANNOTATION, reference};
 use aeraki_file::{Files, Sink, Written};
 use anyhow::{Context as _, Result, bail};
 use tracing::{debug, enabled, error, info, warn};
 
-use super::shrink::ShrinkGuard;
 use crate::finding::{self, Finding};
 use crate::input::plural;
 
@@ -25,6 +25,8 @@ pub(super) struct Keeper {
     engine: Engine,
     sink: Sink,
     guard: ShrinkGuard,
+    /// The guard's marks are milliseconds since then.
+    start: Instant,
     issues: BTreeMap<Diagnostic, String>,
     troubles: BTreeMap<String, String>,
 }
@@ -37,6 +39,7 @@ impl Keeper {
             engine,
             sink,
             guard,
+            start: Instant::now(),
             issues: BTreeMap::new(),
             troubles: BTreeMap::new(),
         }
@@ -84,7 +87,7 @@ impl Keeper {
 
     /// When it is worth a look though nothing has changed: when deletions that wait may be done.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.guard.due()
+        Some(self.start + Duration::from_millis(self.guard.due()?))
     }
 
     /// Whether everything could be read, made and written.
@@ -103,9 +106,13 @@ impl Keeper {
                 return [("output".to_owned(), sentence(&error))].into();
             }
         };
-        let mut actions = plan(&self.engine, observed, self.files.complete_view());
-        let ours = observed.values().filter(|object| is_ours(object)).count();
-        let waiting = hold_back(&mut actions, &mut self.guard, ours);
+        let mut actions = plan(&self.engine, observed, self.files.complete_view().as_ref());
+        let ours = observed
+            .iter()
+            .filter(|(key, content)| is_ours(key, content))
+            .count();
+        let now = self.start.elapsed().as_millis() as u64;
+        let waiting = hold_back(&mut actions, &mut self.guard, ours, now);
         let services = owners(&actions, observed);
         let Written { failures, .. } = self.sink.apply(&actions);
         let mut troubles: BTreeMap<String, String> = if self.files.awaits_first_file() {
@@ -186,8 +193,8 @@ impl Keeper {
 /// The service of each action, as its EnvoyFilter names it.
 fn owners(actions: &[Action], observed: &Observed) -> Vec<String> {
     let there = |key: &FilterKey| {
-        let annotations = &observed.get(key)?.metadata.annotations;
-        annotations.get(SERVICE_ANNOTATION).cloned()
+        let service = observed.get(key)?.annotation(SERVICE_ANNOTATION)?;
+        Some(service.to_owned())
     };
     let owner = |action: &Action| match action {
         Action::Create(filter) | Action::Update(filter) => reference(&filter.service),
@@ -203,14 +210,15 @@ fn hold_back(
     actions: &mut Vec<Action>,
     guard: &mut ShrinkGuard,
     ours: usize,
+    now: u64,
 ) -> Option<(String, String)> {
     let deletions: BTreeSet<FilterKey> = actions.iter().filter_map(deleted).cloned().collect();
-    let waiting = guard.hold(&deletions, ours, Instant::now());
+    let waiting = guard.hold(&deletions, ours, now);
     actions.retain(|action| deleted(action).is_none_or(|key| !waiting.contains(key)));
     let reason = format!(
         "the config no longer wants {} of {ours} EnvoyFilters: they go if it is still so after {}",
         waiting.len(),
-        plural(guard.wait().as_secs() as usize, "second"),
+        plural(guard.wait() as usize / 1_000, "second"),
     );
     (!waiting.is_empty()).then(|| ("output".to_owned(), reason))
 }
@@ -237,13 +245,7 @@ fn held(action: &Action) -> Option<(String, String)> {
     let Action::Hold(key, reason) = action else {
         return None;
     };
-    let reason = match reason {
-        HoldReason::ServiceFailed => "its service failed, so what is wanted is not known",
-        HoldReason::IncompleteView => {
-            "not all config could be read, so what is wanted is not known"
-        }
-    };
-    Some((key.to_string(), reason.to_owned()))
+    Some((key.to_string(), reason.sentence().to_owned()))
 }
 
 fn log_action(action: &Action, service: &str, failed: &BTreeMap<&FilterKey, String>) {

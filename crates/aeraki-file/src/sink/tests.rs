@@ -110,13 +110,13 @@ fn a_filter_is_created_updated_and_deleted() {
     );
     assert_eq!(
         fs::read_to_string(directory.path(FILE)).expect("written"),
-        to_yaml(&one.object)
+        to_yaml(&one.object())
     );
     assert_eq!(
         apply(&mut sink, &[Action::Update(Arc::clone(&two))]),
         (0, 1, 0, 0)
     );
-    assert_eq!(sink.observe().expect("looked")[&two.key], two.object);
+    assert_eq!(sink.observe().expect("looked")[&two.key], two.content);
     assert_eq!(
         apply(&mut sink, &[Action::Delete(two.key.clone())]),
         (0, 0, 1, 0)
@@ -138,7 +138,7 @@ fn what_was_written_is_observed_by_the_next_process_as_it_was_wanted() {
     let mut later = directory.sink();
     let observed = later.observe().expect("looked");
     assert_eq!(observed.len(), 1);
-    assert_eq!(observed[&wanted.key], wanted.object);
+    assert_eq!(observed[&wanted.key], wanted.content);
     assert_eq!(
         apply(&mut later, &[Action::Delete(wanted.key.clone())]),
         (0, 0, 1, 0)
@@ -168,8 +168,8 @@ fn equal_content_is_not_written() {
 fn what_is_not_ours_is_never_touched() {
     let directory = Directory::new();
     let wanted = filter("shop", NAME, 1);
-    let unlabelled = to_yaml(&wanted.object).replace("Aeraki", "Istio");
-    let elsewhere = to_yaml(&wanted.object).replace("namespace: shop", "namespace: mall");
+    let unlabelled = to_yaml(&wanted.object()).replace("Aeraki", "Istio");
+    let elsewhere = to_yaml(&wanted.object()).replace("namespace: shop", "namespace: mall");
     for foreign in [
         "hello",
         "",
@@ -225,8 +225,11 @@ fn a_drift_of_our_own_file_is_observed() {
     let wanted = filter("shop", NAME, 1);
     sink.apply(&[Action::Create(Arc::clone(&wanted))]);
     let drifted = filter("shop", NAME, 77);
-    directory.write(FILE, &to_yaml(&drifted.object));
-    assert_eq!(sink.observe().expect("looked")[&wanted.key], drifted.object);
+    directory.write(FILE, &to_yaml(&drifted.object()));
+    assert_eq!(
+        sink.observe().expect("looked")[&wanted.key],
+        drifted.content
+    );
 }
 
 #[test]

@@ -45,7 +45,8 @@ fn network_patches(
     filter: &Filter,
     context: ef::PatchContext,
 ) -> impl Iterator<Item = (&ef::ListenerMatch, &ef::Patch)> {
-    let patches = filter.object.spec.config_patches.iter();
+    let spec = filter.content.spec();
+    let patches = spec.config_patches.iter();
     patches.filter_map(move |patch| {
         let matching = patch.r#match.as_ref()?;
         let is_wanted = patch.apply_to == ef::ApplyTo::NetworkFilter as i32
@@ -95,7 +96,7 @@ pub(crate) fn listeners_have_one_owner(filters: &Filters, _: &Objects) -> Result
 /// gets filters of one protocol, and what is inserted is inserted once.
 pub(crate) fn inbound_chains_have_one_owner(filters: &Filters, _: &Objects) -> Result<(), String> {
     let selector = |filter: &Filter| {
-        let selector = filter.object.spec.workload_selector.clone();
+        let selector = filter.content.spec().workload_selector;
         selector.map(|selector| selector.labels).unwrap_or_default()
     };
     let within = |a: &BTreeMap<String, String>, b: &BTreeMap<String, String>| {
@@ -140,7 +141,7 @@ pub(crate) fn clusters_are_added_once(filters: &Filters, _: &Objects) -> Result<
     for view in views(filters) {
         let mut added: BTreeMap<String, &FilterKey> = BTreeMap::new();
         for filter in view {
-            for patch in &filter.object.spec.config_patches {
+            for patch in &filter.content.spec().config_patches {
                 let Some(change) = patch.patch.as_ref() else {
                     continue;
                 };
@@ -162,7 +163,7 @@ pub(crate) fn clusters_are_added_once(filters: &Filters, _: &Objects) -> Result<
 
 /// S2: in the root namespace a selector would select workloads of every namespace.
 pub(crate) fn root_selects_nothing(filters: &Filters, _: &Objects) -> Result<(), String> {
-    let wrong = in_root(filters).find(|filter| filter.object.spec.workload_selector.is_some());
+    let wrong = in_root(filters).find(|filter| filter.content.spec().workload_selector.is_some());
     wrong.map_or(Ok(()), |filter| {
         Err(format!("{} has a selector", filter.key))
     })
@@ -171,7 +172,7 @@ pub(crate) fn root_selects_nothing(filters: &Filters, _: &Objects) -> Result<(),
 /// The root namespace's filters are read by every proxy of the mesh.
 pub(crate) fn root_holds_no_secret(filters: &Filters, _: &Objects) -> Result<(), String> {
     let wrong = in_root(filters).find(|filter| {
-        let text = serde_json::to_string(&filter.object).expect("it has a JSON form");
+        let text = serde_json::to_string(&filter.object()).expect("it has a JSON form");
         text.contains("inline_string")
     });
     wrong.map_or(Ok(()), |filter| {
@@ -187,7 +188,7 @@ fn in_root(filters: &Filters) -> impl Iterator<Item = &Filter> {
 /// The API server takes every namespace and name, and the object says the same as its key.
 pub(crate) fn names_are_legal(filters: &Filters, _: &Objects) -> Result<(), String> {
     for (key, filter) in filters {
-        let meta = &filter.object.metadata;
+        let meta = &filter.object().metadata;
         let is_same = *meta.namespace == *key.namespace && *meta.name == *key.name;
         let is_legal = key.namespace.len() <= 63
             && is_label(&key.namespace)
