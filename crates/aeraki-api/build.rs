@@ -19,6 +19,7 @@ const FILES: &[&str] = &[
     "istio/selector.proto",
     "envoy/cluster.proto",
     "envoy/core.proto",
+    "envoy/discovery.proto",
     "envoy/dubbo.proto",
     "envoy/endpoint.proto",
     "envoy/kafka.proto",
@@ -29,6 +30,7 @@ const FILES: &[&str] = &[
     "envoy/thrift.proto",
     "envoy/type.proto",
     "envoy/zookeeper.proto",
+    "google/rpc/status.proto",
 ];
 
 /// Google's well-known types, as this crate has them. Wrappers are the plain number or flag: both
@@ -98,9 +100,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     wire.compile_fds(descriptors)?;
 
     json(&bytes)?.build(&[".istio.networking", ".istio.type"])?;
-    json(&bytes)?
-        .preserve_proto_field_names()
-        .build(&[".envoy"])?;
+    json(&bytes)?.preserve_proto_field_names().build(&[
+        ".envoy.config",
+        ".envoy.extensions",
+        ".envoy.type",
+    ])?;
     Ok(())
 }
 

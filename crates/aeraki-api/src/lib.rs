@@ -4,6 +4,7 @@
 //! values). Everything is data: nothing here decides, reads files, or knows a protocol's rules.
 //!
 //! - [`networking`], [`mcp`]: Istio's API, complete, in camelCase JSON.
+//! - [`discovery`]: how a control plane is asked for it.
 //! - [`envoy`]: the filter and cluster configurations that we emit, in snake_case JSON.
 //! - [`kubernetes`]: the few fields that we read of core objects.
 //! - [`schema`]: the fields of Istio's messages, as data.
@@ -17,6 +18,7 @@ mod proto;
 mod timestamp;
 mod typed_config;
 
+pub mod discovery;
 pub mod envoy;
 pub mod kubernetes;
 pub mod mcp;

@@ -102,6 +102,13 @@ pub mod envoy {
             }
         }
     }
+    pub mod service {
+        pub mod discovery {
+            pub mod v3 {
+                wire!("envoy.service.discovery.v3");
+            }
+        }
+    }
     pub mod r#type {
         pub mod v3 {
             wire_and_json!("envoy.r#type.v3");
@@ -111,5 +118,11 @@ pub mod envoy {
                 wire_and_json!("envoy.r#type.matcher.v3");
             }
         }
+    }
+}
+
+pub mod google {
+    pub mod rpc {
+        wire!("google.rpc");
     }
 }

@@ -136,6 +136,16 @@ fn envoy_messages_declare_only_what_envoys_own_types_have() {
     assert_eq!(wrong, Vec::<String>::new(), "not so in Envoy");
 }
 
+#[test]
+fn an_error_on_the_wire_is_what_googles_own_type_is() {
+    let ours = Listing::of_package("google.rpc").lines;
+    let theirs: BTreeSet<_> = lines(ENVOY)
+        .into_iter()
+        .filter(|line| line.starts_with("field\tgoogle.rpc."))
+        .collect();
+    assert_eq!(ours, theirs);
+}
+
 fn as_envoy_has_it(line: &str) -> String {
     let name = line.split('\t').nth(1).unwrap();
     if STRUCT_FOR_ANY.contains(&name) {

@@ -16,8 +16,10 @@ import (
 	redis "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/redis_proxy/v3"
 	thrift "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/thrift_proxy/v3"
 	zookeeper "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/zookeeper_proxy/v3"
+	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	mcp "istio.io/api/mcp/v1alpha1"
@@ -47,7 +49,7 @@ func envoyFields() []byte {
 	for _, m := range []proto.Message{
 		&cluster.Cluster{}, &cluster.CircuitBreakers{}, &cluster.UpstreamConnectionOptions{},
 		&core.DataSource{}, &core.WatchedDirectory{}, &core.RuntimeFractionalPercent{},
-		&core.Metadata{}, &core.Locality{}, &core.TransportSocket{}, &core.SocketAddress{},
+		&core.Metadata{}, &core.Node{}, &core.Locality{}, &core.TransportSocket{}, &core.SocketAddress{},
 		&core.Pipe{}, &core.Address{}, &core.TcpKeepalive{},
 		&endpoint.ClusterLoadAssignment{}, &endpoint.LocalityLbEndpoints{}, &endpoint.LbEndpoint{},
 		&endpoint.Endpoint{},
@@ -62,6 +64,7 @@ func envoyFields() []byte {
 		&thrift.WeightedCluster{},
 		&redis.RedisProxy{}, &redis.RedisProtocolOptions{}, &rediscluster.RedisClusterConfig{},
 		&zookeeper.ZooKeeperProxy{}, &zookeeper.LatencyThresholdOverride{},
+		&discovery.DiscoveryRequest{}, &discovery.DiscoveryResponse{}, &status.Status{},
 		&kafka.KafkaBroker{}, &kafka.IdBasedBrokerRewriteSpec{}, &kafka.IdBasedBrokerRewriteRule{},
 	} {
 		l.message(m.ProtoReflect().Descriptor())

@@ -61,6 +61,7 @@ func main() {
 	}
 	each(filepath.Join(*out, "istio"), writeIstio)
 	each(filepath.Join(*out, "envoy"), writeEnvoy)
+	writeDiscovery(*out)
 	write(filepath.Join(*out, "istio.fields.txt"), istioFields())
 	write(filepath.Join(*out, "envoy.fields.txt"), envoyFields())
 }
