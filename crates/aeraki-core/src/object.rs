@@ -183,6 +183,17 @@ pub enum ConfigEvent {
     Delete(ObjectKey),
 }
 
+impl ConfigEvent {
+    /// Which object it happened to.
+    #[must_use]
+    pub fn key(&self) -> &ObjectKey {
+        match self {
+            Self::Put(object) => &object.key,
+            Self::Delete(key) => key,
+        }
+    }
+}
+
 /// The namespace of an object that names none, as kubectl has it.
 pub const DEFAULT_NAMESPACE: &str = "default";
 

@@ -1,7 +1,7 @@
 //! Every code that core and the file source can report. A protocol adds its own through its registration.
 //!
 //! The numbers: 00xx reading, 010x which ports are ours, 011x annotations, 012x listeners, 013x the inbound side,
-//! 014x scope, 015x protocols that stock proxies lack, 020x routing rules, 09xx generation. Protocol crates use 05xx.
+//! 014x scope, 015x protocols that stock proxies lack, 020x routing rules, 040x what a source sends, 09xx generation. Protocol crates use 05xx.
 
 use super::{Code, Severity};
 
@@ -142,6 +142,13 @@ codes! {
     NEVER_MATCHES = "AER0211" Warning "the condition matches no call",
         "An exact match with an empty name can match no call, so the entry is left out.",
         "Name the method or the value.";
+
+    UNREADABLE_RESOURCE = "AER0400" Error "istiod sent an object that cannot be read",
+        "The object stays as it was last read. If it has never been readable, it is not used, and filters that it may bear on stay as they are. Other objects are not affected. Istiod is told so, and writes it to its log.",
+        "Look at the object with `kubectl get -o yaml` and mend or remove it; if nothing is wrong with it, compare the versions of istiod and Aeraki.";
+    TORN_ANSWER = "AER0401" Error "istiod's answer holds something that is nobody knows what",
+        "A part of the answer is damaged, so that not even a name can be read from it. Any object that the answer lacks may be that one: what is new is used, but nothing is changed or deleted before a whole answer has come.",
+        "Compare the versions of istiod and Aeraki, and look into istiod's log.";
 
     GENERATION_FAILED = "AER0900" Error "no filter could be made; the last good one is kept",
         "Something in the service or in what belongs to it is wrong. Whatever filters the service had before stay as they are, and no other service is affected.",
