@@ -1,0 +1,155 @@
+//! What istiod last said of one collection.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aeraki_api::mcp::Any;
+use aeraki_core::object::{Object, ObjectKey};
+
+use super::resource::{self, Reading};
+use crate::collection::Collection;
+
+/// The objects of a collection, and whether these are all of them.
+#[derive(Debug)]
+pub(super) struct Set {
+    pub(super) collection: Collection,
+    pub(super) standing: Standing,
+    /// Whether a request for the whole set is out, and its answer is not in.
+    pub(super) awaited: bool,
+    /// The version that was last acknowledged on this stream.
+    pub(super) version: String,
+    /// By `namespace/name`.
+    members: BTreeMap<String, Member>,
+}
+
+/// What the current stream has brought of a collection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Standing {
+    /// Nothing yet; the members are those of an earlier stream.
+    Unanswered,
+    /// A set with resources in it that are nobody knows whose. What was there before may be among them.
+    Torn(Vec<String>),
+    /// The whole set.
+    Whole,
+}
+
+#[derive(Debug)]
+struct Member {
+    key: ObjectKey,
+    digest: u128,
+    reading: Reading,
+}
+
+/// What an answer changed in a set.
+#[derive(Debug, Default)]
+pub(super) struct Difference {
+    /// What is new, or no longer what it was.
+    pub(super) changed: Vec<ObjectKey>,
+    /// What is no longer there.
+    pub(super) gone: Vec<ObjectKey>,
+}
+
+impl Set {
+    pub(super) fn new(collection: Collection) -> Self {
+        Self {
+            collection,
+            standing: Standing::Unanswered,
+            awaited: false,
+            version: String::new(),
+            members: BTreeMap::new(),
+        }
+    }
+
+    /// Nothing of an earlier stream vouches for what is there now.
+    pub(super) fn start_over(&mut self) {
+        self.standing = Standing::Unanswered;
+        self.awaited = false;
+        self.version.clear();
+    }
+
+    /// Takes in the whole set anew. `known` gives the object that is held under a key, so that an equal one is not kept
+    /// twice.
+    pub(super) fn replace<'a>(
+        &mut self,
+        resources: &[Any],
+        known: impl Fn(&ObjectKey) -> Option<&'a Arc<Object>>,
+    ) -> Difference {
+        let mut old = std::mem::take(&mut self.members);
+        let mut difference = Difference::default();
+        let mut nameless = Vec::new();
+        for (index, resource) in resources.iter().enumerate() {
+            let Some((name, key)) = self.identify(resource) else {
+                nameless.push(format!("resource {index} of {}", resources.len()));
+                continue;
+            };
+            // Istiod never names an object twice; should it, the first one counts, however often it is said.
+            if self.members.contains_key(&name) {
+                continue;
+            }
+            let digest = resource::digest(resource);
+            let member = match old.remove(&name) {
+                Some(member) if member.digest == digest => member,
+                _ => {
+                    difference.changed.push(key.clone());
+                    let reading = resource::read(key.kind, resource);
+                    Member::new(key, digest, reading, &known)
+                }
+            };
+            self.members.insert(name, member);
+        }
+        if nameless.is_empty() {
+            difference.gone = old.into_values().map(|member| member.key).collect();
+            self.standing = Standing::Whole;
+        } else {
+            old.extend(std::mem::take(&mut self.members));
+            self.members = old;
+            self.standing = Standing::Torn(nameless);
+        }
+        difference
+    }
+
+    fn identify(&self, resource: &Any) -> Option<(String, ObjectKey)> {
+        let name = resource::name(resource)?;
+        let key = resource::key(self.collection.kind, &name)?;
+        Some((name, key))
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.standing == Standing::Whole
+    }
+
+    pub(super) fn reading(&self, key: &ObjectKey) -> Option<&Reading> {
+        if key.kind != self.collection.kind {
+            return None;
+        }
+        let name = format!("{}/{}", key.namespace, key.name);
+        self.members.get(&name).map(|member| &member.reading)
+    }
+
+    /// What is there and unusable, and why.
+    pub(super) fn flawed(&self) -> impl Iterator<Item = (&ObjectKey, &str)> {
+        self.members.values().filter_map(|member| {
+            let flaw = member.reading.as_ref().err()?;
+            Some((&member.key, flaw.as_str()))
+        })
+    }
+}
+
+impl Member {
+    fn new<'a>(
+        key: ObjectKey,
+        digest: u128,
+        reading: Result<Object, String>,
+        known: impl Fn(&ObjectKey) -> Option<&'a Arc<Object>>,
+    ) -> Self {
+        let reading = reading.map(|object| match known(&key) {
+            Some(held) if **held == object => Arc::clone(held),
+            _ => Arc::new(object),
+        });
+        Self {
+            key,
+            digest,
+            reading,
+        }
+    }
+}
