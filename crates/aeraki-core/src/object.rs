@@ -9,6 +9,7 @@ use std::sync::Arc;
 use aeraki_api::kubernetes::{EndpointSlice, ServiceSpec};
 use aeraki_api::networking::{DestinationRule, ServiceEntry, VirtualService};
 use aeraki_api::{Cr, ObjectMeta, Timestamp, kubernetes};
+use serde::de::{self, Deserialize, Deserializer};
 
 /// A kind of object, by API group and name. The version is a matter of the edge.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -216,6 +217,29 @@ impl Object {
             },
             body,
         }
+    }
+
+    /// Reads an object of `kind` as the API server or a file has it. A kind that is not known here is kept as JSON.
+    ///
+    /// # Errors
+    /// When the JSON is not of the kind's type.
+    pub fn read<'de, D: Deserializer<'de>>(kind: Kind, json: D) -> Result<Self, D::Error> {
+        match kind {
+            Kind::SERVICE_ENTRY => Cr::<ServiceEntry>::deserialize(json).map(Into::into),
+            Kind::VIRTUAL_SERVICE => Cr::<VirtualService>::deserialize(json).map(Into::into),
+            Kind::DESTINATION_RULE => Cr::<DestinationRule>::deserialize(json).map(Into::into),
+            Kind::SERVICE => kubernetes::Service::deserialize(json).map(Into::into),
+            Kind::ENDPOINT_SLICE => EndpointSlice::deserialize(json).map(Into::into),
+            _ => Self::read_extra(kind, serde_json::Value::deserialize(json)?),
+        }
+    }
+
+    fn read_extra<E: de::Error>(kind: Kind, json: serde_json::Value) -> Result<Self, E> {
+        let meta = match json.get("metadata") {
+            Some(meta) => ObjectMeta::deserialize(meta).map_err(E::custom)?,
+            None => ObjectMeta::default(),
+        };
+        Ok(Self::extra(kind, meta, json))
     }
 
     /// An object of a declared extra kind, from its whole JSON.

@@ -1,7 +1,8 @@
 //! Every code that core and the file source can report. A protocol adds its own through its registration.
 //!
 //! The numbers: 00xx reading, 010x which ports are ours, 011x annotations, 012x listeners, 013x the inbound side,
-//! 014x scope, 015x protocols that stock proxies lack, 020x routing rules, 040x what a source sends, 09xx generation. Protocol crates use 05xx.
+//! 014x scope, 015x protocols that stock proxies lack, 020x routing rules, 040x what istiod sends, 041x the API server,
+//! 09xx generation. Protocol crates use 05xx.
 
 use super::{Code, Severity};
 
@@ -149,6 +150,12 @@ codes! {
     TORN_ANSWER = "AER0401" Error "istiod's answer holds something that is nobody knows what",
         "A part of the answer is damaged, so that not even a name can be read from it. Any object that the answer lacks may be that one: what is new is used, but nothing is changed or deleted before a whole answer has come.",
         "Compare the versions of istiod and Aeraki, and look into istiod's log.";
+    UNSERVED_KIND = "AER0410" Info "the API server does not have this kind",
+        "Its CustomResourceDefinition is not installed, so there are no objects of the kind. It is asked for again every 30 seconds, and watched as soon as it is there.",
+        "Install the CustomResourceDefinition if you want to use the kind: `aeraki manifests --crds` prints those of Aeraki's own kinds.";
+    UNLISTED_KIND = "AER0411" Error "objects of this kind cannot be read from the API server",
+        "What was seen of them before still counts. As long as a kind has not been read once, nothing is changed or deleted, because an object that cannot be seen would look deleted.",
+        "See the message: grant the verbs that it names, or look why the API server does not answer.";
 
     GENERATION_FAILED = "AER0900" Error "no filter could be made; the last good one is kept",
         "Something in the service or in what belongs to it is wrong. Whatever filters the service had before stay as they are, and no other service is affected.",
