@@ -1,0 +1,59 @@
+//! How long to wait after a failure: longer each time, and never quite as long as anybody else.
+
+use std::time::Duration;
+
+use crate::jitter;
+
+/// The shortest pause, before jitter.
+const SHORTEST: Duration = Duration::from_millis(400);
+
+/// The longest pause: short enough that the view is whole again ten seconds after the API server is.
+const LONGEST: Duration = Duration::from_secs(8);
+
+/// Pauses after failures in a row.
+#[derive(Default, Debug)]
+pub(super) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// The pause after one more failure.
+    pub(super) fn pause(&mut self) -> Duration {
+        let pause = self.pause_by(jitter::unit());
+        self.failures = self.failures.saturating_add(1);
+        pause
+    }
+
+    /// It works again.
+    pub(super) fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// From half the pause to all of it.
+    fn pause_by(&self, unit: f64) -> Duration {
+        let doubled = SHORTEST.saturating_mul(1 << self.failures.min(16));
+        doubled.min(LONGEST).mul_f64(0.5 + unit / 2.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_start_anew() {
+        let whole = |failures| Backoff { failures }.pause_by(1.0).as_millis();
+        let pauses: Vec<_> = [0, 1, 2, 4, 5, 31, u32::MAX].map(whole).into();
+        assert_eq!(pauses, [400, 800, 1600, 6400, 8000, 8000, 8000]);
+        let mut backoff = Backoff { failures: 9 };
+        backoff.reset();
+        assert!(backoff.pause() <= SHORTEST);
+    }
+
+    #[test]
+    fn jitter_takes_up_to_half_of_a_pause() {
+        let backoff = Backoff { failures: 1 };
+        assert_eq!(backoff.pause_by(0.0).as_millis(), 400);
+        assert_eq!(backoff.pause_by(0.5).as_millis(), 600);
+    }
+}
