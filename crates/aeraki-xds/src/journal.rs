@@ -59,3 +59,103 @@ impl Journal {
         warn!(reason, address = %settings.address, "No config from istiod: {message}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Level, Metadata, Subscriber};
+
+    use super::*;
+    use crate::node::Identity;
+    use crate::settings::{Security, Timing};
+
+    /// Keeps what an operator sees by default.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<(Level, String)>>>);
+
+    impl Subscriber for Log {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            *metadata.level() <= Level::INFO
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            let line = (*event.metadata().level(), message.0);
+            self.0.lock().unwrap().push(line);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    struct Message(String);
+
+    impl Visit for Message {
+        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+            if field.name() == "message" {
+                self.0 = format!("{value:?}");
+            }
+        }
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            address: "istiod:15010".to_owned(),
+            security: Security::Plaintext,
+            identity: Identity {
+                ip: [127, 0, 0, 1].into(),
+                pod: "a".to_owned(),
+                namespace: "b".to_owned(),
+            },
+            cluster_id: None,
+            message_limit: 1,
+            timing: Timing::default(),
+        }
+    }
+
+    #[test]
+    fn each_change_of_state_is_one_line_however_often_it_is_tried() {
+        let log = Log::default();
+        let settings = settings();
+        tracing::subscriber::with_default(log.clone(), || {
+            let mut journal = Journal::new();
+            let ends = |journal: &mut Journal, reason| {
+                for _ in 0..100 {
+                    journal.dialing(&settings);
+                    journal.ended(&Termination::new(reason, "x"), &settings, Duration::ZERO);
+                }
+            };
+            ends(&mut journal, Reason::Refused);
+            ends(&mut journal, Reason::Unauthenticated);
+            journal.synced();
+            for _ in 0..100 {
+                ends(&mut journal, Reason::Closed);
+                journal.synced();
+            }
+            ends(&mut journal, Reason::Refused);
+            journal.synced();
+        });
+        let lines = log.0.lock().unwrap();
+        let levels: Vec<_> = lines.iter().map(|(level, _)| level.as_str()).collect();
+        // Connecting, refused, unauthenticated, all here, refused, all here.
+        assert_eq!(
+            levels,
+            ["INFO", "WARN", "WARN", "INFO", "WARN", "INFO"],
+            "{lines:?}"
+        );
+        assert!(lines[2].1.contains("--istiod-token"), "{lines:?}");
+    }
+}

@@ -132,3 +132,80 @@ impl From<Merged> for SourceUpdate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aeraki_core::object::{Kind, Object};
+    use aeraki_core::source::Complete;
+
+    use super::*;
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::new(Kind::SERVICE_ENTRY, "shop", name)
+    }
+
+    fn put(name: &str, label: &str) -> ConfigEvent {
+        let mut cr = aeraki_api::Cr::new(
+            name,
+            "shop",
+            aeraki_api::networking::ServiceEntry::default(),
+        );
+        cr.metadata.labels.insert("l".to_owned(), label.to_owned());
+        ConfigEvent::Put(Arc::new(Object::from(cr)))
+    }
+
+    fn update(events: Vec<ConfigEvent>, epoch: u64) -> SourceUpdate {
+        SourceUpdate {
+            events,
+            view: View::Complete(Complete {
+                epoch,
+                ..Complete::default()
+            }),
+            problems: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_not_fetched_is_one_update_with_the_last_of_each_object() {
+        let (mailbox, mut updates) = mailbox();
+        mailbox.put(update(vec![put("a", "1"), put("b", "1")], 1));
+        mailbox.put(update(vec![ConfigEvent::Delete(key("b"))], 1));
+        mailbox.put(update(vec![put("a", "2")], 2));
+        let merged = updates.next().await;
+        let events = vec![put("a", "2"), ConfigEvent::Delete(key("b"))];
+        assert_eq!(merged, Some(update(events, 2)));
+        mailbox.put(update(Vec::new(), 3));
+        assert_eq!(updates.next().await, Some(update(Vec::new(), 3)));
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_waits_is_woken_and_told_of_the_end() {
+        let (mailbox, mut updates) = mailbox();
+        let reader = tokio::spawn(async move {
+            let first = updates.next().await;
+            (first, updates.next().await)
+        });
+        tokio::task::yield_now().await;
+        mailbox.put(update(Vec::new(), 1));
+        tokio::task::yield_now().await;
+        drop(mailbox);
+        let (first, second) = reader.await.unwrap();
+        assert_eq!((first, second), (Some(update(Vec::new(), 1)), None));
+    }
+
+    #[tokio::test]
+    async fn what_was_put_in_before_the_end_is_still_there_after_it() {
+        let (mailbox, mut updates) = mailbox();
+        mailbox.put(update(Vec::new(), 1));
+        drop(mailbox);
+        assert!(updates.next().await.is_some());
+        assert!(updates.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_goes_is_noticed_by_whoever_asks_later() {
+        let (mailbox, updates) = mailbox();
+        drop(updates);
+        mailbox.abandoned().await;
+    }
+}

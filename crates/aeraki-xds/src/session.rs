@@ -17,6 +17,7 @@
 //!   compared, and equal contents are no change.
 //! - **The result is a function of the last answers**: not of their order, and not of what came before.
 
+mod outline;
 #[cfg(test)]
 mod properties;
 mod refusal;

@@ -5,6 +5,7 @@
 //! refusals leave them out, and then there are none here.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -129,10 +130,11 @@ fn begins_with_name(line: &str) -> bool {
     let Some((name, _)) = line.split_once(": ") else {
         return false;
     };
-    let ends_in_port = || {
-        name.rsplit_once('_')
-            .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    let is_socket = || {
+        let (address, port) = name.rsplit_once('_')?;
+        let address = address.trim_start_matches('[').trim_end_matches(']');
+        Some(address.parse::<IpAddr>().is_ok() && port.parse::<u16>().is_ok())
     };
     !name.contains(char::is_whitespace)
-        && (name.starts_with("virtual") || name.contains('|') || ends_in_port())
+        && (name.starts_with("virtual") || name.contains('|') || is_socket() == Some(true))
 }

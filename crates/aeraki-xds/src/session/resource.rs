@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::outline::{self, Outlined};
 use aeraki_api::mcp::{Any, Metadata, Resource};
 use aeraki_api::networking::{DestinationRule, ServiceEntry, VirtualService};
 use aeraki_api::{Cr, IstioKind, ObjectMeta, Timestamp};
@@ -92,8 +93,9 @@ pub(super) fn read(kind: Kind, resource: &Any) -> Result<Object, String> {
 
 fn custom_resource<S>(metadata: Metadata, body: &Any) -> Result<Cr<S>, String>
 where
-    S: IstioKind + Message + Name,
+    S: IstioKind + Message + Name + Outlined,
 {
+    outline::checked::<S>(&body.value)?;
     let spec = body
         .unpack()
         .ok_or_else(|| format!("its body is a {:?} and not a {}", body.type_url, S::KIND))?
