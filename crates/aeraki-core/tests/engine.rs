@@ -12,7 +12,7 @@ use aeraki_core::plan::{Action, CompleteView, HoldReason, Observed, plan};
 use aeraki_core::protocol::Protocol;
 use aeraki_core::registry::{Expresses, Registration, Registry, RegistryError, Routing};
 use aeraki_core::settings::Settings;
-use aeraki_core::{Content, Filter, FilterKey};
+use aeraki_core::{Content, FilterKey};
 use serde_json::{Value, json};
 
 /// A protocol that does what the service's annotation `mood` says.
@@ -102,7 +102,7 @@ fn subsets(names: &[&str]) -> ConfigEvent {
 }
 
 fn json_of(engine: &Engine) -> Vec<Value> {
-    let objects = engine.filters().values().map(Filter::object);
+    let objects = engine.filters().values().map(|filter| filter.object());
     objects
         .map(|object| serde_json::to_value(object).expect("an EnvoyFilter has a JSON form"))
         .collect()

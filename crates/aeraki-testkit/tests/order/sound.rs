@@ -44,17 +44,15 @@ fn views(filters: &Filters) -> Vec<Vec<&Filter>> {
 fn network_patches(
     filter: &Filter,
     context: ef::PatchContext,
-) -> impl Iterator<Item = (&ef::ListenerMatch, &ef::Patch)> {
-    let spec = filter.content.spec();
-    let patches = spec.config_patches.iter();
+) -> impl Iterator<Item = (ef::ListenerMatch, ef::Patch)> {
+    use ef::envoy_config_object_match::ObjectTypes;
+    let patches = filter.content.spec().config_patches.into_iter();
     patches.filter_map(move |patch| {
-        let matching = patch.r#match.as_ref()?;
+        let matching = patch.r#match?;
         let is_wanted = patch.apply_to == ef::ApplyTo::NetworkFilter as i32
             && matching.context == context as i32;
-        match matching.object_types.as_ref()? {
-            ef::envoy_config_object_match::ObjectTypes::Listener(listener) if is_wanted => {
-                Some((listener, patch.patch.as_ref()?))
-            }
+        match matching.object_types? {
+            ObjectTypes::Listener(listener) if is_wanted => Some((listener, patch.patch?)),
             _ => None,
         }
     })
@@ -63,16 +61,19 @@ fn network_patches(
 /// In a view each outbound listener is patched for one service alone. A match by port meets every listener of the port.
 pub(crate) fn listeners_have_one_owner(filters: &Filters, _: &Objects) -> Result<(), String> {
     for view in views(filters) {
-        let mut by_port: BTreeMap<u32, BTreeMap<Option<&str>, &Filter>> = BTreeMap::new();
+        let mut by_port: BTreeMap<u32, BTreeMap<Option<String>, &Filter>> = BTreeMap::new();
         for filter in view {
             for (listener, _) in network_patches(filter, ef::PatchContext::SidecarOutbound) {
-                let name = (!listener.name.is_empty()).then_some(&*listener.name);
-                let number = name.and_then(|name| name.rsplit_once('_')?.1.parse().ok());
+                let name = (!listener.name.is_empty()).then(|| listener.name.clone());
+                let number = listener
+                    .name
+                    .rsplit_once('_')
+                    .and_then(|(_, port)| port.parse().ok());
                 let others = by_port
                     .entry(number.unwrap_or(listener.port_number))
                     .or_default();
                 let meets =
-                    |there: &Option<&str>| *there == name || there.is_none() || name.is_none();
+                    |there: &Option<String>| *there == name || there.is_none() || name.is_none();
                 let rival = others
                     .iter()
                     .find(|(there, other)| meets(there) && owner(other) != owner(filter));
@@ -113,7 +114,7 @@ pub(crate) fn inbound_chains_have_one_owner(filters: &Filters, _: &Objects) -> R
         for filter in view {
             let labels = selector(filter);
             for (listener, patch) in network_patches(filter, ef::PatchContext::SidecarInbound) {
-                let port = chain(listener);
+                let port = chain(&listener);
                 let inserts = patch.operation == ef::patch::Operation::InsertBefore as i32;
                 let rival = seen.iter().find(|(other, other_inserts, theirs, rival)| {
                     let overlap = within(theirs, &labels) || within(&labels, theirs);
