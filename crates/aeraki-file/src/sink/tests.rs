@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use aeraki_core::Content;
 use aeraki_core::MANAGER_LABEL;
 use aeraki_core::draft::Direction;
 use aeraki_core::object::ObjectKey;
@@ -73,7 +74,7 @@ fn filter(namespace: &str, name: &str, priority: i32) -> Arc<Filter> {
         port: 1,
         protocol: Protocol::Custom("test"),
         direction: Direction::Outbound,
-        object,
+        content: Content::of(&object),
     })
 }
 
@@ -183,7 +184,7 @@ fn what_is_not_ours_is_never_touched() {
         let mut sink = directory.sink();
         let observed = sink.observe().expect("looked");
         assert!(
-            !is_ours(&observed[&wanted.key]),
+            !is_ours(&wanted.key, &observed[&wanted.key]),
             "the plan is told that it is foreign"
         );
         let delete = Action::Delete(wanted.key.clone());
@@ -212,7 +213,8 @@ fn a_file_that_is_swapped_after_the_look_is_not_touched() {
         apply(&mut sink, &[Action::Delete(wanted.key.clone())]),
         (0, 0, 0, 1)
     );
-    assert!(!is_ours(&sink.observe().expect("looked")[&wanted.key]));
+    let observed = sink.observe().expect("looked");
+    assert!(!is_ours(&wanted.key, &observed[&wanted.key]));
     fs::remove_file(directory.path(FILE)).expect("removed");
     assert!(sink.observe().expect("looked").is_empty());
     assert_eq!(apply(&mut sink, &[Action::Create(wanted)]), (1, 0, 0, 0));
@@ -351,7 +353,9 @@ fn a_file_with_a_password_is_for_its_owner_alone() {
             }}},
         }],
     });
-    private.object.spec = serde_json::from_value(password).expect("an EnvoyFilter");
+    let mut object = open.object();
+    object.spec = serde_json::from_value(password).expect("an EnvoyFilter");
+    private.content = Content::of(&object);
     let private = Arc::new(private);
 
     apply(&mut sink, &[Action::Create(Arc::clone(&open))]);
