@@ -59,7 +59,7 @@ impl Controller {
         }
         self.engine.drain();
         let observed = self.sink.observe().unwrap();
-        let actions = plan(&self.engine, observed, self.files.complete_view());
+        let actions = plan(&self.engine, observed, self.files.complete_view().as_ref());
         let written = self.sink.apply(&actions);
         assert!(written.failures.is_empty(), "{:?}", written.failures);
         actions
