@@ -4,9 +4,9 @@
 //! the diagnostics first, then the EnvoyFilters. `INSTA_UPDATE=always` writes snapshots anew.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use aeraki_core::diagnostic::Diagnostic;
+use aeraki_core::diagnostic::{Diagnostic, Severity};
 use aeraki_core::engine::Engine;
 use aeraki_core::object::ConfigEvent;
 use aeraki_core::registry::Registry;
@@ -40,17 +40,64 @@ pub fn check(case: &Path) {
     load(&golden.engine, &Renderer::default());
 }
 
+/// Checks an example that users start from: all YAML files of `examples/<directory>` together draw nothing worse than a
+/// note, come to the EnvoyFilters of these names, and load in the real Envoy.
+///
+/// # Panics
+/// If any of that is not so.
+pub fn check_example(directory: &str, settings: &Settings, names: &[&str]) {
+    let golden = run_with(&example(directory), settings.clone());
+    let warnings: Vec<String> = golden
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity > Severity::Info)
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(warnings, [""; 0]);
+    let made: Vec<String> = golden
+        .engine
+        .filters()
+        .keys()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(made, names);
+    load(&golden.engine, &Renderer::default());
+}
+
+/// The YAML files of an example, as one text.
+///
+/// # Panics
+/// If they cannot be read.
+#[must_use]
+pub fn example(directory: &str) -> String {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../examples")
+        .join(directory);
+    let entries = std::fs::read_dir(directory).expect("the example is there");
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("it can be listed").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .collect();
+    files.sort();
+    let read = |file: &PathBuf| std::fs::read_to_string(file).expect("it can be read");
+    files.iter().map(read).collect::<Vec<_>>().join("---\n")
+}
+
 /// Runs the text of a case with the linked protocols.
 ///
 /// # Panics
 /// If the settings line cannot be read, or two protocols clash.
 #[must_use]
 pub fn run(text: &str) -> Golden {
-    let registry = Registry::linked().expect("no two protocols claim one token");
     let settings = text.lines().find_map(|line| line.strip_prefix(SETTINGS));
     let settings = settings.map_or_else(Settings::default, |json| {
         serde_json::from_str(json).expect("the settings line is JSON of Settings")
     });
+    run_with(text, settings)
+}
+
+fn run_with(text: &str, settings: Settings) -> Golden {
+    let registry = Registry::linked().expect("no two protocols claim one token");
     let read = Reader::new(&registry).read("case.yaml", text);
     let mut diagnostics: Vec<Diagnostic> = read
         .problems
@@ -65,6 +112,7 @@ pub fn run(text: &str) -> Golden {
     diagnostics.extend(engine.diagnostics().into_iter().cloned());
     diagnostics.extend(engine.idle_rules());
     diagnostics.sort();
+    diagnostics.dedup();
     Golden {
         diagnostics,
         engine,

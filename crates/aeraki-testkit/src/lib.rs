@@ -3,6 +3,7 @@
 //! - [`render`] turns EnvoyFilter objects into the bootstraps that Istio would make of them.
 //! - [`envoy`] loads such a bootstrap into a real Envoy and says what it rejects.
 //! - [`golden`] runs a case from YAML to YAML and compares it with its snapshot.
+//! - [`route`] builds routes for the unit tests of protocol crates.
 //! - [`mesh`] draws random meshes for property tests.
 //! - [`explain`] narrows a rejection down to the EnvoyFilters that cause it.
 //!
@@ -14,3 +15,4 @@ pub mod explain;
 pub mod golden;
 pub mod mesh;
 pub mod render;
+pub mod route;

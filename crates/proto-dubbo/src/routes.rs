@@ -53,7 +53,7 @@ fn action(action: &Action) -> RouteAction {
 
 #[cfg(test)]
 mod tests {
-    use aeraki_core::route::Header;
+    use aeraki_testkit::route::{absent, header, route, split};
     use serde_json::{Value, json};
 
     use super::*;
@@ -83,20 +83,9 @@ mod tests {
 
     #[test]
     fn conditions_stand_together_and_weights_stay_as_given() {
-        let header = Header {
-            name: "env".to_owned(),
-            value: Some(Text::Exact("canary".to_owned())),
-            inverted: false,
-            ignore_case: false,
-        };
-        let route = route::Route {
-            conditions: Conditions {
-                method: Some(Text::Prefix("get".to_owned())),
-                headers: vec![header],
-            },
-            action: Action::Weighted(vec![("a".to_owned(), 70), ("b".to_owned(), 5)]),
-            mirrors: Vec::new(),
-        };
+        let method = Text::Prefix("get".to_owned());
+        let split = split(("a", 70), ("b", 5));
+        let route = route(Some(method), header("env", "canary"), split);
         let expected = json!({
             "match": {
                 "method": {"name": {"prefix": "get"}},
@@ -112,20 +101,7 @@ mod tests {
 
     #[test]
     fn headers_alone_still_have_a_method_matcher() {
-        let header = Header {
-            name: "env".to_owned(),
-            value: None,
-            inverted: true,
-            ignore_case: false,
-        };
-        let route = route::Route {
-            conditions: Conditions {
-                method: None,
-                headers: vec![header],
-            },
-            action: Action::Cluster("a".to_owned()),
-            mirrors: Vec::new(),
-        };
+        let route = route(None, absent("env"), Action::Cluster("a".to_owned()));
         let expected = json!({
             "method": {"name": {"safe_regex": {"regex": ".*"}}},
             "headers": [{"name": "env", "present_match": true, "invert_match": true}],

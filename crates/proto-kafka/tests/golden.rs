@@ -7,7 +7,6 @@
 use std::path::{Path, PathBuf};
 
 use aeraki_api::envoy::kafka::KafkaBroker;
-use aeraki_core::diagnostic::Severity;
 use aeraki_core::object::ConfigEvent;
 use aeraki_core::registry::Registry;
 use aeraki_file::Reader;
@@ -47,39 +46,6 @@ fn typed_configs(case: &Path) -> Vec<Value> {
     patches
         .map(|patch| patch["patch"]["value"]["typed_config"].clone())
         .collect()
-}
-
-#[test]
-fn the_example_comes_out_as_its_readme_says() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/kafka");
-    let read = |file: &str| std::fs::read_to_string(directory.join(file)).unwrap();
-    let objects = format!("{}---\n{}", read("bootstrap.yaml"), read("brokers.yaml"));
-    assert!(run(&objects).engine.filters().is_empty(), "kafka is off");
-
-    let golden = run(&format!(
-        "# settings: {{\"enableProtocols\":[\"kafka\"]}}\n{objects}"
-    ));
-    let warnings: Vec<_> = golden
-        .diagnostics
-        .iter()
-        .filter(|found| found.severity > Severity::Info)
-        .collect();
-    assert!(warnings.is_empty(), "{warnings:?}");
-    let names: Vec<String> = golden
-        .engine
-        .filters()
-        .keys()
-        .map(|key| key.to_string())
-        .collect();
-    assert_eq!(
-        names,
-        [
-            "istio-system/aeraki-outbound-events-0.platform.mesh-240.240.41.10-9092",
-            "istio-system/aeraki-outbound-events-1.platform.mesh-240.240.41.11-9092",
-            "istio-system/aeraki-outbound-events.platform.mesh-240.240.41.1-9092",
-            "platform/aeraki-inbound-events.platform.mesh-9092",
-        ]
-    );
 }
 
 #[test]

@@ -74,7 +74,8 @@ fn mirror(mirror: &Mirror) -> RequestMirrorPolicy {
 
 #[cfg(test)]
 mod tests {
-    use aeraki_core::route::{Conditions, Header, Text};
+    use aeraki_core::route::Text;
+    use aeraki_testkit::route::{header, route, split};
     use serde_json::{Value, json};
 
     use super::*;
@@ -105,20 +106,9 @@ mod tests {
 
     #[test]
     fn conditions_stand_together_and_weights_stay_as_given() {
-        let header = Header {
-            name: "x-env".to_owned(),
-            value: Some(Text::Exact("canary".to_owned())),
-            inverted: false,
-            ignore_case: false,
-        };
-        let route = route::Route {
-            conditions: Conditions {
-                method: Some(Text::Exact("SayBye".to_owned())),
-                headers: vec![header],
-            },
-            action: Action::Weighted(vec![("a".to_owned(), 9), ("b".to_owned(), 1)]),
-            mirrors: Vec::new(),
-        };
+        let method = Text::Exact("SayBye".to_owned());
+        let split = split(("a", 9), ("b", 1));
+        let route = route(Some(method), header("x-env", "canary"), split);
         let routes = render(
             &RouteTable {
                 routes: vec![route],
