@@ -135,17 +135,17 @@ pub(crate) fn some(
         .chain(engine.idle_rules())
         .chain(not_ours(engine));
     for diagnostic in found.filter(|diagnostic| is_wanted(diagnostic)) {
-        let place = source.located(&diagnostic.object).map(|located| {
-            texts.place(
-                located.origin(),
-                located.text(),
-                located.span_of(&diagnostic),
-            )
-        });
-        findings.push(Finding { diagnostic, place });
+        findings.push(texts.find(source, diagnostic));
     }
     findings.sort_by_cached_key(Finding::order);
+    // Reading and generating may both say that a field is of the wrong type.
+    findings.dedup_by(|a, b| a.diagnostic == b.diagnostic && a.order() == b.order());
     findings
+}
+
+/// One diagnostic about an object, with its place.
+pub(crate) fn about(source: &Source, diagnostic: &Diagnostic) -> Finding {
+    Texts::default().find(source, diagnostic.clone())
 }
 
 /// The texts that findings point into, each once, however many point there.
@@ -153,6 +153,12 @@ pub(crate) fn some(
 struct Texts(BTreeMap<(String, usize), Arc<str>>);
 
 impl Texts {
+    fn find(&mut self, source: &Source, diagnostic: Diagnostic) -> Finding {
+        let located = source.located(&diagnostic.object);
+        let place = located.map(|it| self.place(it.origin(), it.text(), it.span_of(&diagnostic)));
+        Finding { diagnostic, place }
+    }
+
     fn place(&mut self, file: &str, text: &str, span: Option<Span>) -> Place {
         // One name can stand for two texts: an object of a broken file points into the last good one.
         let known = (file.to_owned(), text.as_ptr() as usize);

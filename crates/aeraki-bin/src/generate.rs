@@ -1,5 +1,6 @@
 //! `aeraki generate`: the EnvoyFilters of the objects in files, without a cluster.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -75,17 +76,27 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
     let is_wanted = |filter: &Filter| {
         protocols.is_empty() || protocols.iter().any(|name| name == filter.protocol.name())
     };
-    let filters: Vec<&Arc<Filter>> = engine
+    let mut withheld = BTreeSet::new();
+    let mut filters: Vec<&Arc<Filter>> = engine
         .filters()
         .values()
         .filter(|filter| is_wanted(filter))
         .collect();
+    filters.retain(|filter| {
+        let reason = input.withheld(&filter.service, &filter.host);
+        let is_safe = reason.is_none();
+        withheld.extend(reason);
+        is_safe
+    });
     console.print(&render(&filters, args.output))?;
 
     input.report_unreadable(console);
     let is_worth_a_line = |diagnostic: &Diagnostic| args.is_worth_a_line(diagnostic);
     for finding in finding::some(input.source(), &engine, is_worth_a_line) {
         console.say(finding.line());
+    }
+    for diagnostic in &withheld {
+        console.say(finding::about(input.source(), diagnostic).line());
     }
     if !args.quiet {
         let took = start.elapsed().as_millis();

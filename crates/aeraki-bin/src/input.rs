@@ -1,15 +1,15 @@
 //! The files of one run of `generate` or `analyze`.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aeraki_core::diagnostic::{Diagnostic, catalogue};
 use aeraki_core::engine::Engine;
 use aeraki_core::object::{ConfigEvent, Object, ObjectKey};
 use aeraki_core::registry::Registry;
 use aeraki_core::settings::Settings;
-use aeraki_file::{Files, Reader, Roots, STDIN, Skipped, Source};
+use aeraki_file::{Files, Reader, Roots, STDIN, Skipped, Source, read_whole};
 use anyhow::{Context as _, Result};
 
 use crate::cli::usage;
@@ -39,9 +39,8 @@ impl Input {
         {
             0 => {}
             1 => {
-                let mut bytes = Vec::new();
-                let read = std::io::stdin().lock().read_to_end(&mut bytes);
-                read.context("standard input cannot be read")?;
+                let bytes = read_whole(std::io::stdin().lock());
+                let bytes = bytes.context("standard input cannot be read")?;
                 // What each file changes is asked for as a whole when everything is read.
                 drop(files.give(STDIN_SHOWN, &bytes));
             }
@@ -63,6 +62,19 @@ impl Input {
         }
         engine.drain();
         engine
+    }
+
+    /// Why a service of this host gets no filter: a text that could not be read may be about it.
+    pub(crate) fn withheld(&self, service: &ObjectKey, host: &str) -> Option<Diagnostic> {
+        let problem = self.source().lost_about(host)?;
+        let line = problem
+            .span
+            .map_or_else(String::new, |span| format!(":{}", span.line));
+        let sentence = format!(
+            "no filter: {}{line} could not be read, and names `{host}`",
+            problem.origin()
+        );
+        Some(Diagnostic::new(&catalogue::WITHHELD, service, sentence))
     }
 
     /// The files and what they hold.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use aeraki_core::annotation::COMMON;
 use aeraki_core::registry::{Availability, Description, Forms, Routing};
 use anyhow::Result;
 
@@ -126,6 +127,15 @@ fn expressions(protocols: &[Description]) -> Table {
 
 fn annotations(protocols: &[Description]) -> Table {
     let mut table = Table::new(["PROTOCOL", "ANNOTATION", "ON", "MEANING"]);
+    for annotation in COMMON {
+        let cells = [
+            "every one",
+            annotation.key,
+            annotation.on,
+            annotation.meaning,
+        ];
+        table.row(cells.map(str::to_owned));
+    }
     for protocol in protocols {
         for annotation in protocol.annotations {
             let cells = [

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use aeraki_core::engine::Engine;
 use aeraki_core::registry::Registry;
 use aeraki_core::shrink::ShrinkGuard;
-use aeraki_file::{Files, Reader, Roots, Sink};
+use aeraki_file::{Files, Lock, Reader, Roots, Sink};
 use anyhow::{Context as _, Result, ensure};
 use clap::builder::FalseyValueParser;
 use tracing::info;
@@ -91,6 +91,7 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
     keep_apart(&args.config_dirs, output)?;
     log::start(&args.log, console)?;
     announce(&registry);
+    let _kept_by_us_alone = Lock::take(output)?;
     let roots = Roots::new(&args.config_dirs).except(output);
     let files = Files::new(Reader::new(&registry), roots.clone()).may_be_empty(args.allow_empty);
     let engine = Engine::new(settings, registry);

@@ -320,5 +320,7 @@ fn proxy_metadata(text: &str) -> Result<(String, ProxyMetadata), String> {
     Ok((protocol.to_owned(), metadata))
 }
 
+#[cfg(all(test, feature = "all"))]
+mod page;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Which findings their author does not want to see: by the command line, or by an annotation on the object.
 
+use aeraki_core::annotation::SUPPRESS;
 use aeraki_core::object::Object;
 use aeraki_core::registry::Registry;
 use anyhow::Result;
@@ -7,9 +8,6 @@ use anyhow::Result;
 use crate::cli::usage;
 use crate::codes;
 use crate::finding::Finding;
-
-/// The annotation that lists codes, parted by commas, that are not reported on its object. `*` is every code.
-const ANNOTATION: &str = "aeraki.net/suppress";
 
 /// One `-S CODE` or `-S 'CODE=KIND NAME.NAMESPACE'`, where `*` stands for any characters.
 #[derive(Debug)]
@@ -65,7 +63,7 @@ fn rule(value: &str, registry: &Registry) -> Result<Rule> {
 }
 
 fn is_annotated(object: &Object, code: &str) -> bool {
-    let listed = object.meta.annotations.get(ANNOTATION);
+    let listed = object.meta.annotations.get(SUPPRESS);
     listed.is_some_and(|list| list.split(',').any(|one| matches(one.trim(), code)))
 }
 
@@ -115,7 +113,7 @@ mod tests {
     }
 
     fn service(annotation: &str) -> Object {
-        let annotations = [(ANNOTATION.to_owned(), annotation.to_owned())].into();
+        let annotations = [(SUPPRESS.to_owned(), annotation.to_owned())].into();
         let metadata = ObjectMeta {
             name: "orders".to_owned(),
             namespace: "shop".to_owned(),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::annotation;
 use crate::assemble::{Assembly, Filter};
 use crate::claims::{ClaimKey, Claimant};
 use crate::diagnostic::{Diagnostic, Severity, catalogue};
@@ -483,24 +484,10 @@ impl PortTask<'_> {
         Diagnostic::new(code, self.service.object(), sentence).at(self.port.field())
     }
 
-    /// A mistyped annotation would otherwise be silent: nobody reads it.
     fn check_annotations(&self, report: &mut Vec<Diagnostic>) {
-        let known = || self.registration.own_annotations().iter().map(|a| a.key);
-        let prefix = |key: &str| key.split_once('/').map(|(prefix, _)| prefix.len());
-        let same_prefix = |a: &str, b: &str| prefix(a).is_some_and(|n| b.get(..=n) == a.get(..=n));
-        for key in self.service.annotations().keys() {
-            if !known().any(|one| same_prefix(one, key)) || known().any(|one| one == key) {
-                continue;
-            }
-            let protocol = self.registration.protocol();
-            let sentence = format!("{protocol} reads no annotation `{key}`");
-            let diagnostic = self.about(&catalogue::UNKNOWN_ANNOTATION, sentence);
-            let diagnostic = diagnostic.at(crate::generator::annotation_field(key));
-            report.push(match near_miss::closest(key, known()) {
-                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                None => diagnostic,
-            });
-        }
+        let (registry, object) = (self.world.registry(), self.service.object());
+        let keys = self.service.annotations().keys();
+        report.extend(keys.filter_map(|key| annotation::unread(registry, object, key, true)));
     }
 
     fn report_gate(&self, report: &mut Vec<Diagnostic>) {

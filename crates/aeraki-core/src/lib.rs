@@ -59,6 +59,7 @@ mod loadable;
 mod scope;
 mod world;
 
+pub mod annotation;
 pub mod cluster_name;
 pub mod diagnostic;
 pub mod draft;

@@ -142,10 +142,30 @@ pub struct Annotation {
 /// What is wrong in an object of an extra kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum InputProblem {
-    /// A field that the kind does not have, by its path from the object's root.
-    UnknownField(String),
-    /// The object is not of the kind's type.
-    Invalid(String),
+    /// A field that the kind does not have. It has no effect.
+    UnknownField {
+        /// Its path from the object's root.
+        field: String,
+        /// What may be meant.
+        help: Option<String>,
+    },
+    /// A field that holds something of another type. The object stays, so that the generator can hold back the services
+    /// that it is about: without the object they would get a filter, and one without what it asks for.
+    Mistyped {
+        /// The field's path from the object's root.
+        field: String,
+        /// What is wrong, without a value that may be a secret.
+        message: String,
+        /// What to do.
+        help: Option<String>,
+    },
+    /// The object as a whole cannot be used, and nobody could tell which services it is about.
+    Invalid {
+        /// The path of the field that makes it so.
+        field: String,
+        /// Why.
+        message: String,
+    },
 }
 
 /// A kind of object that the protocol reads besides Istio's own.
@@ -160,6 +180,8 @@ pub struct Input {
     pub hosts: fn(&Value) -> Vec<String>,
     /// Checks the object's shape: unknown fields and wrong types.
     pub check: fn(&Value) -> Vec<InputProblem>,
+    /// The CustomResourceDefinition of a kind of the protocol's own; `None` for a kind that others define.
+    pub crd: Option<fn() -> Value>,
 }
 
 /// A rule that Envoy enforces on the typed config of this protocol's filter or clusters: `Some(reason)` if it is broken.
@@ -322,10 +344,6 @@ impl Registration {
 
     pub(crate) const fn is_outbound_only(&self) -> bool {
         self.outbound_only
-    }
-
-    pub(crate) const fn own_annotations(&self) -> &'static [Annotation] {
-        self.annotations
     }
 
     pub(crate) const fn is_gated(&self) -> bool {
@@ -517,6 +535,11 @@ impl Registry {
     /// Every declared extra kind.
     pub fn inputs(&self) -> impl Iterator<Item = &'static Input> + '_ {
         self.registrations.iter().flat_map(|r| r.inputs.iter())
+    }
+
+    /// Every annotation that a protocol reads.
+    pub fn annotations(&self) -> impl Iterator<Item = &'static Annotation> + '_ {
+        self.registrations.iter().flat_map(|r| r.annotations.iter())
     }
 
     /// Every diagnostic code of this binary: core's, then the protocols'.

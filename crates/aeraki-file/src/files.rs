@@ -6,8 +6,8 @@
 //! more likely a volume that is not mounted than a config that wants nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, Metadata};
-use std::io::{self, ErrorKind};
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -204,6 +204,20 @@ impl Scan {
     }
 }
 
+/// Reads a file, or anything else that has an end, such as standard input.
+///
+/// # Errors
+/// When reading fails, or there is more than any config has: a device has no end.
+pub fn read_whole(reader: impl Read) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    reader.take(MAX_BYTES + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_BYTES {
+        let reason = format!("it is larger than {} MiB", MAX_BYTES >> 20);
+        return Err(io::Error::new(ErrorKind::FileTooLarge, reason));
+    }
+    Ok(content)
+}
+
 fn is_hidden(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     name.starts_with(b".")
@@ -340,12 +354,11 @@ impl Files {
 
     fn read(&mut self, path: &Path, stamp: Stamp) -> Update {
         self.stamps.insert(path.to_owned(), stamp);
-        if stamp.length > MAX_BYTES {
-            let reason = format!("it is larger than {} MiB", MAX_BYTES >> 20);
-            return self.source.unreadable(path, &reason);
-        }
-        match fs::read(path) {
+        match File::open(path).and_then(read_whole) {
             Ok(content) => self.source.update(path, Some(&content)),
+            Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+                self.source.unreadable(path, &error.to_string())
+            }
             Err(error) => {
                 // Another look may have more luck with the very same file, or find it gone.
                 self.stamps.insert(

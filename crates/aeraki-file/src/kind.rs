@@ -109,14 +109,17 @@ impl Readable {
             Body::Extra(input) => decode_extra(input.kind, value),
         };
         // The decoder of a declared kind is its protocol's, so what its check finds is final.
-        let is_refused = matches!(self.body, Body::Extra(_)) && findings.iter().any(is_mismatch);
-        let object = match decoded {
-            Ok(_) if is_refused => Err("the object is not of its kind's type".to_owned()),
-            Ok(object) => Ok(object),
-            Err(error) => Err(error.to_string()),
+        let refusal = findings
+            .iter()
+            .find(|finding| finding.fault == Fault::Refused);
+        let object = match (decoded, refusal) {
+            (Ok(_), Some(refusal)) => Err(refusal.message.clone()),
+            (Ok(object), None) => Ok(object),
+            (Err(error), _) => Err(error.to_string()),
         };
-        if object.is_ok() {
-            findings.retain(|finding| !is_mismatch(finding));
+        // A decoder that takes what the table does not know of has the last word.
+        if object.is_ok() && !matches!(self.body, Body::Extra(_)) {
+            findings.retain(|finding| finding.fault == Fault::Unknown);
         }
         Decoded { object, findings }
     }
@@ -154,27 +157,33 @@ fn explain_misplaced(spec: &Message, findings: &mut [Finding]) {
     }
 }
 
-fn is_mismatch(finding: &Finding) -> bool {
-    finding.fault == Fault::Mismatch
-}
-
 fn finding(problem: InputProblem) -> Finding {
     match problem {
-        InputProblem::UnknownField(field) => {
+        InputProblem::UnknownField { field, help } => {
             let name = field.rsplit('.').next().unwrap_or(&field);
             let message = format!("unknown field `{name}`: it has no effect");
             Finding {
                 fault: Fault::Unknown,
                 message,
-                help: None,
+                help,
                 field,
             }
         }
-        InputProblem::Invalid(message) => Finding {
+        InputProblem::Mistyped {
+            field,
+            message,
+            help,
+        } => Finding {
             fault: Fault::Mismatch,
             message,
+            help,
+            field,
+        },
+        InputProblem::Invalid { field, message } => Finding {
+            fault: Fault::Refused,
+            message,
             help: None,
-            field: String::new(),
+            field,
         },
     }
 }

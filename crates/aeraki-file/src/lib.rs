@@ -3,15 +3,19 @@
 mod boolean_key;
 mod files;
 mod kind;
+mod lock;
 mod reader;
+#[cfg(test)]
+mod scratch;
 mod shape;
 mod sink;
 mod source;
 mod watch;
 mod yaml;
 
-pub use files::{Files, Roots, STDIN, Skipped};
-pub use reader::{DOCUMENT, Located, Problem, ReadFile, Reader};
+pub use files::{Files, Roots, STDIN, Skipped, read_whole};
+pub use lock::{Lock, LockError};
+pub use reader::{DOCUMENT, Located, Lost, Problem, ReadFile, Reader};
 pub use sink::{Sink, SinkError, Written};
 pub use source::{Source, Update};
 pub use watch::{Pace, Watch};

@@ -4,24 +4,28 @@
 //! remember where they stand, so that a diagnostic of any later stage can be shown in the text: the positions are only
 //! worked out when somebody asks. Knows nothing of files on a disk.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aeraki_api::strip_nulls;
+use aeraki_core::annotation;
 use aeraki_core::diagnostic::{Code, Diagnostic, catalogue};
 use aeraki_core::field::{self, Step};
 use aeraki_core::near_miss::closest;
 use aeraki_core::object::{Kind, Object, ObjectKey};
 use aeraki_core::registry::Registry;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use self::header::{Header, looks_like_an_object, name_of};
+pub use self::lost::Lost;
 use crate::boolean_key;
 use crate::kind::{self, Readable};
 use crate::shape::{Fault, Finding};
 use crate::yaml::{self, Document, File, Span};
 
 mod header;
+mod lost;
 #[cfg(test)]
 mod tests;
 
@@ -64,9 +68,16 @@ pub struct Problem {
     /// Where it points.
     pub span: Option<Span>,
     file: Arc<File>,
+    lost: Option<Lost>,
 }
 
 impl Problem {
+    /// What cannot be read because of it, unless it is only a part of an object.
+    #[must_use]
+    pub fn lost(&self) -> Option<&Lost> {
+        self.lost.as_ref()
+    }
+
     /// The name of the file.
     #[must_use]
     pub fn origin(&self) -> &str {
@@ -85,7 +96,13 @@ impl Problem {
             document: 0,
             span: None,
             file: File::new(origin, ""),
+            lost: None,
         }
+    }
+
+    fn losing(mut self, lost: Option<Lost>) -> Self {
+        self.lost = lost;
+        self
     }
 
     pub(crate) fn about(located: &Located, diagnostic: Diagnostic) -> Self {
@@ -94,6 +111,7 @@ impl Problem {
             diagnostic,
             document: located.document,
             file: Arc::clone(located.place.document.file()),
+            lost: None,
         }
     }
 }
@@ -106,6 +124,21 @@ struct Place {
 }
 
 impl Place {
+    /// The text of the object; of an item of a list, which has no end that is known, what it says.
+    fn text(&self) -> Cow<'_, str> {
+        let whole = self.document.text();
+        let item = || {
+            let list = yaml::parse(&self.document).ok()?;
+            let item = self.root.iter().try_fold(&list, |value, step| match step {
+                Step::Key(key) => value.get(key),
+                Step::Index(index) => value.get(index),
+            });
+            Some(Cow::Owned(item?.to_string()))
+        };
+        let is_item = !self.root.is_empty();
+        is_item.then(item).flatten().unwrap_or(Cow::Borrowed(whole))
+    }
+
     fn path(&self, field: &str) -> Vec<Step> {
         self.root
             .iter()
@@ -142,8 +175,12 @@ impl Place {
     }
 
     fn span_of(&self, diagnostic: &Diagnostic) -> Option<Span> {
-        let is_about_the_key = [catalogue::UNKNOWN_FIELD.id, catalogue::YAML_BOOLEAN_KEY.id]
-            .contains(&diagnostic.code);
+        let is_about_the_key = [
+            catalogue::UNKNOWN_FIELD.id,
+            catalogue::YAML_BOOLEAN_KEY.id,
+            catalogue::UNKNOWN_ANNOTATION.id,
+        ]
+        .contains(&diagnostic.code);
         if is_about_the_key {
             self.key_span(&diagnostic.field)
         } else {
@@ -244,7 +281,8 @@ fn not_text(origin: &str, bytes: &[u8], error: &std::str::Utf8Error) -> ReadFile
     let message = format!("the file is not UTF-8 text: byte {good}, in line {line}");
     let diagnostic = Diagnostic::new(&catalogue::UNREADABLE, &document_key(origin, 0), message)
         .help("save the file as UTF-8");
-    let problem = Problem::of_file(origin, diagnostic);
+    let lost = Lost::of(&String::from_utf8_lossy(bytes));
+    let problem = Problem::of_file(origin, diagnostic).losing(Some(lost));
     ReadFile {
         problems: vec![problem],
         broken: true,
@@ -269,7 +307,9 @@ impl Reading<'_> {
                 let diagnostic =
                     Diagnostic::new(&catalogue::UNREADABLE, &self.key, malformed.message);
                 self.read.broken = true;
-                self.push(diagnostic, malformed.span);
+                let text = place.document.text();
+                let lost = may_be_readable(self.registry, text).then(|| Lost::of(text));
+                self.push(diagnostic, malformed.span, lost);
             }
         }
     }
@@ -357,14 +397,17 @@ impl Reading<'_> {
                 self.report(place, boolean_key::diagnostic(&key, &field));
             }
         }
+        self.annotations(place, &key, &value);
         strip_nulls(&mut value);
         let decoded = readable.decode(value);
         let explained = decoded
             .findings
             .iter()
-            .any(|finding| finding.fault == Fault::Mismatch);
+            .any(|finding| finding.fault != Fault::Unknown);
+        let lost = decoded.object.is_err().then(|| Lost::of(&place.text()));
         for finding in decoded.findings {
-            self.report(place, diagnostic(&key, finding));
+            let lost = lost.clone().filter(|_| finding.fault != Fault::Unknown);
+            self.report_losing(place, diagnostic(&key, finding), lost);
         }
         match decoded.object {
             Ok(object) => {
@@ -378,8 +421,23 @@ impl Reading<'_> {
             Err(reason) => {
                 self.read.broken = true;
                 if !explained {
-                    self.report(place, Diagnostic::new(&catalogue::UNREADABLE, &key, reason));
+                    let diagnostic = Diagnostic::new(&catalogue::UNREADABLE, &key, reason);
+                    self.report_losing(place, diagnostic, lost);
                 }
+            }
+        }
+    }
+
+    /// Those with a prefix of ours that nobody reads. What is nearly one of ours can only be told where ports are known.
+    fn annotations(&mut self, place: &Place, key: &ObjectKey, value: &Value) {
+        let annotations = value.pointer("/metadata/annotations");
+        for name in annotations
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(Map::keys)
+        {
+            if let Some(diagnostic) = annotation::unread(self.registry, key, name, false) {
+                self.report(place, diagnostic);
             }
         }
     }
@@ -436,23 +494,35 @@ impl Reading<'_> {
         let mut diagnostic = Diagnostic::new(code, &self.key, message).at(field);
         diagnostic.help = help;
         self.read.broken = true;
-        self.report(place, diagnostic);
+        self.report_losing(place, diagnostic, Some(Lost::of(&place.text())));
     }
 
     fn report(&mut self, place: &Place, diagnostic: Diagnostic) {
-        let span = place.span_of(&diagnostic);
-        self.push(diagnostic, span);
+        self.report_losing(place, diagnostic, None);
     }
 
-    fn push(&mut self, diagnostic: Diagnostic, span: Option<Span>) {
+    fn report_losing(&mut self, place: &Place, diagnostic: Diagnostic, lost: Option<Lost>) {
+        let span = place.span_of(&diagnostic);
+        self.push(diagnostic, span, lost);
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic, span: Option<Span>, lost: Option<Lost>) {
         let file = Arc::clone(self.file);
         self.read.problems.push(Problem {
             diagnostic,
             document: self.number,
             span,
             file,
+            lost,
         });
     }
+}
+
+/// Whether a text that is no YAML may stand for an object that is read: unless its kind can be made out, and is another.
+fn may_be_readable(registry: &Registry, text: &str) -> bool {
+    lost::kind_in(text).is_none_or(|name| {
+        name.ends_with("List") || kind::readable(registry).any(|found| found.kind.name() == name)
+    })
 }
 
 /// What documents and items without a kind are counted under.
@@ -465,6 +535,7 @@ fn diagnostic(key: &ObjectKey, finding: Finding) -> Diagnostic {
     let code = match finding.fault {
         Fault::Unknown => &catalogue::UNKNOWN_FIELD,
         Fault::Mismatch => &catalogue::UNREADABLE,
+        Fault::Refused => &catalogue::REFUSED_OBJECT,
     };
     let mut diagnostic = Diagnostic::new(code, key, finding.message).at(finding.field);
     diagnostic.help = finding.help;

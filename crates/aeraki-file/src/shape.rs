@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Unknown,
     /// It holds something that it cannot hold.
     Mismatch,
+    /// It makes the whole object of no use.
+    Refused,
 }
 
 /// Everything in `value` that is not as `message` has it. `root` is the way to it from the object's root.

@@ -1,8 +1,9 @@
 //! A directory of EnvoyFilters: `<namespace>/<name>.yaml`, one file per object.
 //!
 //! Files appear and change at one stroke, only where something differs, and only where nothing stands that is not ours.
-//! What is ours is told by the object inside, as on a cluster. A file with a password in it is for its owner alone. What
-//! is wanted is [`plan`](aeraki_core::plan)'s business.
+//! What is ours is told by the object inside, as on a cluster; of a file that is damaged by what is left of it
+//! ([`is_damaged`]). A file with a password in it is for its owner alone. What is wanted is
+//! [`plan`](aeraki_core::plan)'s business.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +15,7 @@ use aeraki_api::networking::EnvoyFilter;
 use aeraki_core::names::is_rfc1123_subdomain;
 use aeraki_core::object::Kind;
 use aeraki_core::plan::{Action, Observed, is_ours};
-use aeraki_core::{Content, Filter, FilterKey};
+use aeraki_core::{Content, Filter, FilterKey, HASH_ANNOTATION, MANAGER_LABEL};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -204,17 +205,18 @@ impl Sink {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(io_error(path, "read", source)),
         };
-        let Some(object) = envoy_filter(&bytes) else {
-            return Ok(None);
-        };
-        let (namespace, name) = (&object.metadata.namespace, &object.metadata.name);
-        let key = FilterKey {
-            namespace: namespace.as_str().into(),
-            name: name.as_str().into(),
-        };
-        let content = Content::of(&object);
-        let is_own = is_ours(&key, &content) && self.place(&key) == path;
-        Ok(is_own.then_some((key, content)))
+        let found = envoy_filter(&bytes);
+        let is_damaged = is_damaged(&bytes, found.is_some());
+        let own = found.and_then(|object| {
+            let key = FilterKey {
+                namespace: object.metadata.namespace.as_str().into(),
+                name: object.metadata.name.as_str().into(),
+            };
+            let content = Content::of(&object);
+            let is_own = is_ours(&key, &content) && self.place(&key) == path;
+            is_own.then_some((key, content))
+        });
+        Ok(own.or_else(|| is_damaged.then(|| stand_in(path)).flatten()))
     }
 
     fn write(&mut self, filter: &Filter, count: &mut usize) -> Result<(), SinkError> {
@@ -360,6 +362,9 @@ fn make_private(_: &Path) -> io::Result<()> {
 /// The longest file name that file systems take.
 const MAX_FILE_NAME: usize = 255;
 
+/// The length of a name that was too long for a file's, and was cut: half of what fits, and a hash.
+const SHORTENED: usize = MAX_FILE_NAME / 2 + 1 + 16;
+
 /// The name of an object may be too long for a file's, once the ending stands behind it.
 fn file_name(name: &str) -> String {
     let plain = format!("{name}.yaml");
@@ -368,6 +373,33 @@ fn file_name(name: &str) -> String {
     }
     let readable = &name[..name.floor_char_boundary(MAX_FILE_NAME / 2)];
     format!("{readable}-{:016x}.yaml", xxh3_64(name.as_bytes()))
+}
+
+/// Whether a file is what a full disk or a crash has left of one of ours: nothing at all, or a part that still has our
+/// mark and ends where a whole file does not. What somebody has put there instead is neither, and stays.
+fn is_damaged(bytes: &[u8], is_object: bool) -> bool {
+    let is_blank = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+    let mark = HASH_ANNOTATION.as_bytes();
+    let has_mark = || bytes.windows(mark.len()).any(|part| part == mark);
+    let is_whole = is_object && bytes.ends_with(b"\n");
+    bytes.iter().all(is_blank) || (!is_whole && has_mark())
+}
+
+/// What stands for a damaged file: an object of ours that says nothing, so that it is written anew or removed.
+fn stand_in(path: &Path) -> Option<(FilterKey, Content)> {
+    let key = key_of_path(path);
+    if key.name.len() == SHORTENED {
+        // It may be the file of a longer name, which nobody knows.
+        return None;
+    }
+    let mut object = Cr::new(&*key.name, &*key.namespace, EnvoyFilter::default());
+    let (label, value) = MANAGER_LABEL;
+    object
+        .metadata
+        .labels
+        .insert(label.to_owned(), value.to_owned());
+    let content = Content::of(&object);
+    is_ours(&key, &content).then_some((key, content))
 }
 
 fn key_of_path(path: &Path) -> FilterKey {
@@ -388,7 +420,9 @@ fn envoy_filter(bytes: &[u8]) -> Option<Cr<EnvoyFilter>> {
     let object: Cr<EnvoyFilter> = serde_json::from_value(yaml::parse(document).ok()?).ok()?;
     let kind = Kind::ENVOY_FILTER;
     let group = object.api_version.split('/').next();
-    (object.kind == kind.name() && group == Some(kind.group())).then_some(object)
+    let is_whole = !object.metadata.name.is_empty() && !object.metadata.namespace.is_empty();
+    let is_one = object.kind == kind.name() && group == Some(kind.group());
+    (is_one && is_whole).then_some(object)
 }
 
 /// What lies in a directory, by name; nothing if it is not there.

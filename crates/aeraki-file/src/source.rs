@@ -118,6 +118,16 @@ impl Source {
             .chain(duplicates)
     }
 
+    /// What takes a text out that may be about a service of this host, where nothing that was read before stands for it.
+    #[must_use]
+    pub fn lost_about(&self, host: &str) -> Option<&Problem> {
+        self.files
+            .values()
+            .filter(|file| !file.has_been_whole)
+            .flat_map(|file| &file.problems)
+            .find(|problem| problem.lost().is_some_and(|lost| lost.may_be_about(host)))
+    }
+
     /// Where an object stands.
     #[must_use]
     pub fn located(&self, key: &ObjectKey) -> Option<&Located> {

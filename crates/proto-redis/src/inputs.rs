@@ -2,21 +2,21 @@
 //!
 //! A message about a wrong value never repeats what stands under `auth`: it may be a password.
 
+use std::sync::LazyLock;
+
 use aeraki_api::strip_nulls;
-use aeraki_core::diagnostic::Diagnostic;
-use aeraki_core::field::{self, Step};
+use aeraki_core::diagnostic::{Diagnostic, catalogue};
 use aeraki_core::generator::{GenerateError, ServiceContext};
 use aeraki_core::object::{Body, Kind, Object};
 use aeraki_core::registry::{Input, InputProblem};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::codes;
 use crate::spec::{RedisDestination, RedisService};
+use crate::{codes, crd, schema, shape};
 
-const GROUP: &str = "redis.aeraki.io";
-const VERSIONS: &[&str] = &["v1alpha1"];
+pub(crate) const GROUP: &str = "redis.aeraki.io";
+pub(crate) const VERSION: &str = "v1alpha1";
 const REDIS_SERVICE: Kind = Kind::new(GROUP, "RedisService");
 const REDIS_DESTINATION: Kind = Kind::new(GROUP, "RedisDestination");
 /// The core Secret, looked up by name and only where an object has opted in.
@@ -26,23 +26,39 @@ pub(crate) const SECRET: Kind = Kind::new("", "Secret");
 pub(crate) static INPUTS: &[Input] = &[
     Input {
         kind: REDIS_SERVICE,
-        versions: VERSIONS,
+        versions: &[VERSION],
         hosts,
         check: check::<RedisService>,
+        crd: Some(crd::redis_service),
     },
     Input {
         kind: REDIS_DESTINATION,
-        versions: VERSIONS,
+        versions: &[VERSION],
         hosts,
         check: check::<RedisDestination>,
+        crd: Some(crd::redis_destination),
     },
     Input {
         kind: SECRET,
         versions: &["v1"],
         hosts: |_| Vec::new(),
         check: |_| Vec::new(),
+        crd: None,
     },
 ];
+
+/// The `spec` of a kind of Redis'.
+trait Spec: DeserializeOwned {
+    const SCHEMA: &'static LazyLock<Value>;
+}
+
+impl Spec for RedisService {
+    const SCHEMA: &'static LazyLock<Value> = &schema::REDIS_SERVICE;
+}
+
+impl Spec for RedisDestination {
+    const SCHEMA: &'static LazyLock<Value> = &schema::REDIS_DESTINATION;
+}
 
 /// An object that applies to the service, and what it says.
 pub(crate) struct Given<'a, T> {
@@ -89,7 +105,7 @@ pub(crate) fn redis_destination<'a>(
 }
 
 /// The first of a kind; the others are reported.
-fn oldest<'a, T: DeserializeOwned>(
+fn oldest<'a, T: Spec>(
     ctx: &ServiceContext<'a>,
     kind: Kind,
 ) -> Result<Option<Given<'a, T>>, GenerateError> {
@@ -104,13 +120,38 @@ fn oldest<'a, T: DeserializeOwned>(
     let Body::Extra(json) = &first.body else {
         return Ok(None);
     };
-    match read(&json.0, |_| {}) {
+    match read(&json.0) {
         Ok(spec) => Ok(Some(Given {
             object: first,
             spec,
         })),
-        Err(wrong) => Err(invalid(first, wrong.field, wrong.reason)),
+        Err(problems) => Err(mistyped(ctx, first, &problems)),
     }
+}
+
+/// Says of each field that is of another type what reading a file says of it too, and that the service waits for it.
+fn mistyped(ctx: &ServiceContext<'_>, object: &Object, problems: &[InputProblem]) -> GenerateError {
+    let mut count = 0;
+    for problem in problems {
+        if let InputProblem::Mistyped {
+            field,
+            message,
+            help,
+        } = problem
+        {
+            let mut diagnostic =
+                Diagnostic::new(&catalogue::UNREADABLE, &object.key, message).at(field);
+            diagnostic.help.clone_from(help);
+            ctx.report(diagnostic);
+            count += 1;
+        }
+    }
+    let fields = if count == 1 { "field is" } else { "fields are" };
+    invalid(
+        object,
+        "spec",
+        format!("{count} {fields} not of the right type"),
+    )
 }
 
 /// The hosts in `spec.host`. It is read without regard to its type, so that an object that is wrong elsewhere, or here,
@@ -124,180 +165,33 @@ fn hosts(json: &Value) -> Vec<String> {
     }
 }
 
-/// A value that is not of its field's type.
-struct Wrong {
-    field: String,
-    reason: String,
-}
-
-#[derive(Deserialize)]
-struct Envelope<T> {
-    spec: T,
-}
-
-/// A value of a wrong type is no reason to refuse an object that names a host: without the object its service would get
-/// a filter, and one without credentials. The generator holds that service, and says what is wrong and where.
-fn check<T: DeserializeOwned>(json: &Value) -> Vec<InputProblem> {
-    let mut problems = Vec::new();
-    let read = read::<T>(json, |field| {
-        problems.push(InputProblem::UnknownField(field))
-    });
+/// An object of which no host is known can hold back no service, so it is refused.
+fn check<T: Spec>(json: &Value) -> Vec<InputProblem> {
+    let mut problems = shape::check(T::SCHEMA, &spec(json));
     if hosts(json).is_empty() {
-        problems.push(InputProblem::Invalid(match read {
-            Err(Wrong { field, reason }) => format!("{field}: {reason}"),
-            Ok(_) => "spec.host: it names no host".to_owned(),
-        }));
+        let (field, message) = ("spec.host".to_owned(), "it names no host".to_owned());
+        problems.push(InputProblem::Invalid { field, message });
     }
     problems
 }
 
-/// Reads the spec of an object, and tells of each field in it that is not known.
-fn read<T: DeserializeOwned>(json: &Value, mut unknown: impl FnMut(String)) -> Result<T, Wrong> {
-    let mut json = json.clone();
-    strip_nulls(&mut json);
-    let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(json, &mut track);
-    let result = serde_ignored::deserialize::<_, _, Envelope<T>>(tracked, |path| {
-        let steps = steps(&path);
-        if steps.first() == Some(&Step::Key("spec".to_owned())) {
-            unknown(field::join(&steps));
-        }
-    });
-    match result {
-        Ok(envelope) => Ok(envelope.spec),
-        Err(error) => Err(wrong(&track.path(), &error)),
-    }
+fn spec(json: &Value) -> Value {
+    let mut spec = json.get("spec").cloned().unwrap_or_default();
+    strip_nulls(&mut spec);
+    spec
 }
 
-fn wrong(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Wrong {
-    use serde_path_to_error::Segment;
-    let steps: Vec<Step> = path
-        .iter()
-        .filter_map(|segment| match segment {
-            Segment::Seq { index } => Some(Step::Index(*index)),
-            Segment::Map { key } => Some(Step::Key(key.clone())),
-            Segment::Enum { .. } | Segment::Unknown => None,
-        })
-        .collect();
-    let is_secret = steps.contains(&Step::Key("auth".to_owned()));
-    let reason = if is_secret {
-        "the value is not of the field's type".to_owned()
-    } else {
-        error.to_string()
-    };
-    Wrong {
-        field: field::join(&steps),
-        reason,
+/// Reads the spec of an object, or says which fields stand in the way.
+fn read<T: Spec>(json: &Value) -> Result<T, Vec<InputProblem>> {
+    let spec = spec(json);
+    let mut problems = shape::check(T::SCHEMA, &spec);
+    problems.retain(|problem| matches!(problem, InputProblem::Mistyped { .. }));
+    if !problems.is_empty() {
+        return Err(problems);
     }
-}
-
-fn steps(path: &serde_ignored::Path<'_>) -> Vec<Step> {
-    use serde_ignored::Path;
-    let (parent, step) = match path {
-        Path::Root => return Vec::new(),
-        Path::Seq { parent, index } => (parent, Some(Step::Index(*index))),
-        Path::Map { parent, key } => (parent, Some(Step::Key(key.clone()))),
-        Path::Some { parent }
-        | Path::NewtypeStruct { parent }
-        | Path::NewtypeVariant { parent } => (parent, None),
-    };
-    let mut steps = steps(parent);
-    steps.extend(step);
-    steps
+    // The schema is made of the type, so what has no problem can be read.
+    serde_json::from_value(spec).map_err(|_| problems)
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn hosts_are_read_from_a_list_and_from_a_single_name() {
-        assert_eq!(hosts(&json!({"spec": {"host": ["a", 7, "b"]}})), ["a", "b"]);
-        assert_eq!(hosts(&json!({"spec": {"host": "a"}})), ["a"]);
-        assert!(hosts(&json!({"spec": {"hosts": ["a"]}})).is_empty());
-        assert!(hosts(&json!([])).is_empty());
-    }
-
-    #[test]
-    fn unknown_fields_are_named_by_their_path() {
-        let json = json!({
-            "metadata": {"name": "c", "odd": 1},
-            "spec": {
-                "host": ["c"], "hosts": ["c"],
-                "settings": {"optimeout": "1s", "auth": {"reference": {"user": {}}}},
-                "redis": [{"route": {"host": "c"}}, {"match": {"key": {"prefx": "a"}}}],
-            },
-        });
-        let unknown = [
-            "hosts",
-            "redis[1].match.key.prefx",
-            "settings.auth.reference.user",
-        ];
-        let mut found: Vec<String> = (INPUTS[0].check)(&json)
-            .into_iter()
-            .map(|problem| match problem {
-                InputProblem::UnknownField(field) => field,
-                InputProblem::Invalid(reason) => panic!("{reason}"),
-            })
-            .collect();
-        found.sort();
-        let mut expected: Vec<String> = unknown.iter().map(|f| format!("spec.{f}")).collect();
-        expected.push("spec.settings.optimeout".to_owned());
-        assert_eq!(found, expected);
-    }
-
-    fn wrong<T: DeserializeOwned>(json: &Value) -> Wrong {
-        read::<T>(json, |_| {})
-            .err()
-            .expect("it is of the wrong type")
-    }
-
-    #[test]
-    fn a_wrong_type_is_named_with_its_path_and_does_not_take_the_object_away() {
-        let json = json!({"spec": {"host": ["c"], "redis": [{"route": {"port": "six"}}]}});
-        assert_eq!(
-            wrong::<RedisService>(&json).field,
-            "spec.redis[0].route.port"
-        );
-        assert!((INPUTS[0].check)(&json).is_empty());
-        let json = json!({"spec": {"host": ["c"]}});
-        assert_eq!(wrong::<RedisDestination>(&json).field, "spec.host");
-        assert!((INPUTS[1].check)(&json).is_empty());
-    }
-
-    #[test]
-    fn a_password_of_the_wrong_type_is_not_repeated() {
-        for auth in [
-            json!("canary"),
-            json!({"plain": "canary"}),
-            json!({"plain": {"password": ["canary"]}}),
-            json!({"plain": {"password": 1_234_567}}),
-        ] {
-            let json = json!({"spec": {"settings": {"auth": auth}}});
-            let Wrong { field, reason } = wrong::<RedisService>(&json);
-            let problems = format!("{:?}", (INPUTS[0].check)(&json));
-            for text in [field, reason, problems] {
-                assert!(
-                    !text.contains("canary") && !text.contains("1234567"),
-                    "{text}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn an_object_without_a_host_is_reported() {
-        for json in [
-            json!({"spec": {"host": []}}),
-            json!({"spec": {}}),
-            json!({}),
-        ] {
-            assert!(
-                matches!((INPUTS[0].check)(&json)[..], [InputProblem::Invalid(_)]),
-                "{json}"
-            );
-        }
-    }
-}
+mod tests;

@@ -3,6 +3,8 @@
 //! | file | knows |
 //! |---|---|
 //! | `spec.rs` | the fields of RedisService and RedisDestination |
+//! | `schema.rs`, `crd.rs` | their schemas, and the CustomResourceDefinitions that carry those |
+//! | `shape.rs` | holds an object against its schema |
 //! | `inputs.rs` | how those objects and Secrets are read and checked |
 //! | `routes.rs` | the route table: which key goes to which cluster, and where copies go |
 //! | `destination.rs` | a host and port of a route → Istio's cluster |
@@ -18,13 +20,16 @@
 mod checks;
 mod clusters;
 mod codes;
+mod crd;
 mod credentials;
 mod destination;
 mod faults;
 mod filter;
 mod inputs;
 mod routes;
+mod schema;
 mod seeds;
+mod shape;
 mod spec;
 
 use aeraki_core::draft::{Direction, FilterDraft};

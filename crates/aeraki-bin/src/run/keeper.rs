@@ -12,7 +12,7 @@ use aeraki_core::engine::Engine;
 use aeraki_core::plan::{Action, Observed, is_ours, plan};
 use aeraki_core::shrink::ShrinkGuard;
 use aeraki_core::{FilterKey, SERVICE_ANNOTATION, reference};
-use aeraki_file::{Files, Sink, Written};
+use aeraki_file::{Files, Sink, Source, Written};
 use anyhow::{Context as _, Result, bail};
 use tracing::{debug, enabled, error, info, warn};
 
@@ -107,6 +107,7 @@ impl Keeper {
             }
         };
         let mut actions = plan(&self.engine, observed, self.files.complete_view().as_ref());
+        let withheld = withhold(&mut actions, self.files.source());
         let ours = observed
             .iter()
             .filter(|(key, content)| is_ours(key, content))
@@ -121,6 +122,7 @@ impl Keeper {
             actions.iter().filter_map(held).collect()
         };
         troubles.extend(waiting);
+        troubles.extend(withheld);
         let failed: BTreeMap<&FilterKey, String> = failures
             .iter()
             .map(|(key, error)| (key, sentence(error)))
@@ -203,6 +205,27 @@ fn owners(actions: &[Action], observed: &Observed) -> Vec<String> {
         }
     };
     actions.iter().map(owner).collect()
+}
+
+/// Takes out what would be made new without knowing all of it, and says why. What is there already the plan holds.
+fn withhold(actions: &mut Vec<Action>, source: &Source) -> BTreeMap<String, String> {
+    let mut withheld = BTreeMap::new();
+    actions.retain(|action| {
+        let Action::Create(filter) = action else {
+            return true;
+        };
+        let Some(problem) = source.lost_about(&filter.host) else {
+            return true;
+        };
+        let reason = format!(
+            "{} could not be read and names {}, so what is wanted is not known",
+            problem.origin(),
+            filter.host
+        );
+        withheld.insert(filter.key.to_string(), reason);
+        false
+    });
+    withheld
 }
 
 /// Takes those deletions out that must wait, and says so.

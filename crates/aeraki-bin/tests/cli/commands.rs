@@ -396,10 +396,163 @@ fn a_reader_that_goes_away_ends_the_command_in_silence() {
 #[case::aliases("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n")]
 #[case::no_metadata("kind: ServiceEntry\napiVersion: networking.istio.io/v1\n")]
 #[case::nul("a: \0\n")]
+#[case::deep_mappings(&deep_mappings())]
+#[case::long_names(&format!("{{apiVersion: v1, kind: Service, metadata: {{name: {0}, namespace: {0}}}}}", "a".repeat(300)))]
 fn no_input_makes_it_panic(#[case] text: &str) {
     for line in [&["generate", "-f", "-"][..], &["analyze", "-f", "-"]] {
         let ran = aeraki_reading(line, text);
         assert!([0, 1, 79].contains(&ran.code), "{} {}", ran.code, ran.err);
         assert!(!ran.err.contains("panicked"), "{}", ran.err);
     }
+}
+
+fn deep_mappings() -> String {
+    let depth = 10_000;
+    let (open, close) = ("{a: ".repeat(depth), "}".repeat(depth));
+    format!("apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nspec: {open}1{close}\n")
+}
+
+#[rstest]
+#[case::empty(b"", 0, "0 EnvoyFilters from 0 objects in 1 file")]
+#[case::nul(b"kind: \0", 1, "(bad.yaml:1:7) unexpected character")]
+#[case::latin_1(
+    b"# caf\xe9\nkind: Service\n",
+    1,
+    "(bad.yaml) the file is not UTF-8 text: byte 5, in line 1"
+)]
+#[case::other_yaml(
+    b"image: {tag: x}\n---\nkind: Pod\napiVersion: v1\n",
+    0,
+    "passed over: 1 without a kind, 1 Pod"
+)]
+#[case::template(b"kind: Service\nmetadata: {{ .name }}\n", 1, "(bad.yaml:2:")]
+fn a_hostile_file_costs_one_sentence_and_nothing_else(
+    #[case] content: &[u8],
+    #[case] code: i32,
+    #[case] sentence: &str,
+) {
+    let dir = tempfile::tempdir().unwrap();
+    let shop = std::fs::read("tests/fixtures/shop/orders.yaml").unwrap();
+    std::fs::write(dir.path().join("bad.yaml"), content).unwrap();
+    let run = |line: &[&str]| {
+        support::ran(
+            support::command(line)
+                .current_dir(dir.path())
+                .output()
+                .unwrap(),
+        )
+    };
+    let alone = run(&["generate", "-f", "bad.yaml"]);
+    assert_eq!(alone.code, code, "{}", alone.err);
+    assert!(alone.err.contains(sentence), "{}", alone.err);
+    std::fs::write(dir.path().join("orders.yaml"), shop).unwrap();
+    let both = run(&["generate", "-f", "."]);
+    assert_eq!(both.code, code, "{}", both.err);
+    let good = aeraki(&["generate", "-f", "shop/orders.yaml"]);
+    assert_eq!(both.out, good.out, "nothing else is lost");
+}
+
+const REDIS: &str = "apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: cache, namespace: shop}
+spec:
+  hosts: [cache.shop.svc.cluster.local]
+  addresses: [10.96.0.7]
+  ports: [{number: 6379, name: tcp-redis, protocol: TCP}]
+  resolution: STATIC
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: other, namespace: shop}
+spec:
+  hosts: [other.shop.svc.cluster.local]
+  addresses: [10.96.0.8]
+  ports: [{number: 6379, name: tcp-redis, protocol: TCP}]
+  resolution: STATIC
+---
+";
+
+#[rstest]
+#[case::broken_yaml(
+    "apiVersion: redis.aeraki.io/v1alpha1\nkind: RedisService\nmetadata: {name: cache, namespace: shop\nspec:\n  host: [cache]\n"
+)]
+#[case::unknown_version(
+    "apiVersion: redis.aeraki.io/v1\nkind: RedisService\nmetadata: {name: cache, namespace: shop}\nspec: {host: [cache]}\n"
+)]
+#[case::misspelt_kind(
+    "apiVersion: redis.aeraki.io/v1alpha1\nkind: RedisServce\nmetadata: {name: cache, namespace: shop}\nspec: {host: [cache.shop]}\n"
+)]
+#[case::no_name(
+    "apiVersion: redis.aeraki.io/v1alpha1\nkind: RedisService\nmetadata: {namespace: shop}\nspec: {host: [cache.shop.svc.cluster.local]}\n"
+)]
+#[case::item_of_a_list(
+    "kind: List\napiVersion: v1\nitems:\n- {apiVersion: redis.aeraki.io/v2, kind: RedisService, metadata: {name: a}, spec: {host: [cache]}}\n- {apiVersion: v1, kind: Pod, metadata: {name: other}}\n"
+)]
+#[case::rule_of_a_wrong_type(
+    "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: cache, namespace: shop}\nspec: {hosts: [cache], tcp: [{route: 7}]}\n"
+)]
+fn what_a_lost_object_may_be_about_gets_no_filter_without_it(#[case] lost: &str) {
+    let ran = aeraki_reading(
+        &["generate", "-f", "-", "-o", "name"],
+        &format!("{REDIS}{lost}"),
+    );
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert_eq!(
+        ran.out, "istio-system/aeraki-outbound-other.shop.svc.cluster.local-10.96.0.8-6379\n",
+        "{}",
+        ran.err
+    );
+    let told = "Error [AER0903] (ServiceEntry shop/cache <stdin>:3:18) no filter: <stdin>:";
+    assert!(ran.err.contains(told), "{}", ran.err);
+    assert!(
+        ran.err.contains("Error [AER0001]") || ran.err.contains("Error [AER0005]"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_mistyped_annotation_is_told() {
+    let text = REDIS.replace(
+        "name: cache, namespace: shop",
+        "name: cache, namespace: shop, annotations: {workloadSelecter: app, aeraki.net/supress: AER0130}",
+    );
+    let ran = aeraki_reading(&["analyze", "-f", "-"], &text);
+    assert_eq!(ran.code, 79, "{}", ran.err);
+    for meant in [
+        "did you mean `workloadSelector`?",
+        "did you mean `aeraki.net/suppress`?",
+    ] {
+        assert!(ran.out.contains(meant), "{}", ran.out);
+    }
+    assert_eq!(ran.out.matches("AER0112").count(), 2, "{}", ran.out);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_has_no_end_is_not_read_for_ever() {
+    let file = aeraki(&["generate", "-f", "/dev/zero", "-f", "shop", "-o", "name"]);
+    assert_eq!(
+        (file.code, file.out.lines().count()),
+        (1, 4),
+        "{}",
+        file.err
+    );
+    assert!(
+        file.err
+            .contains("(/dev/zero) the file cannot be read: it is larger than 64 MiB"),
+        "{}",
+        file.err
+    );
+    let mut command = support::command(&["generate", "-f", "-"]);
+    let zeros = std::fs::File::open("/dev/zero").unwrap();
+    let piped = support::ran(command.stdin(zeros).output().unwrap());
+    assert_eq!(piped.code, 1);
+    assert!(
+        piped
+            .err
+            .contains("error: standard input cannot be read: it is larger"),
+        "{}",
+        piped.err
+    );
 }

@@ -73,7 +73,11 @@ fn its_run_command_writes_files_of_all_protocols() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     let mut written = String::new();
     for namespace in std::fs::read_dir(dir.path().join("out")).unwrap() {
-        for file in std::fs::read_dir(namespace.unwrap().path()).unwrap() {
+        // The lock is no directory.
+        for file in std::fs::read_dir(namespace.unwrap().path())
+            .into_iter()
+            .flatten()
+        {
             written += &std::fs::read_to_string(file.unwrap().path()).unwrap();
         }
     }

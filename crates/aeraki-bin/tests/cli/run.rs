@@ -108,6 +108,7 @@ impl Drop for Running {
     }
 }
 
+/// What is written: all but the lock.
 fn files_below(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_owned()];
@@ -116,7 +117,7 @@ fn files_below(directory: &Path) -> Vec<String> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 open.push(path);
-            } else {
+            } else if path.file_name().is_some_and(|name| name != ".aeraki.lock") {
                 found.push(path.strip_prefix(directory).unwrap().display().to_string());
             }
         }
@@ -251,27 +252,18 @@ fn what_is_not_ours_is_never_touched_and_what_is_ours_is_put_right() {
 
 #[test]
 fn a_start_with_a_broken_file_deletes_nothing() {
-    let running = Running::start(&[("a.yaml", &service("carts", "240.0.0.1"))], &[]);
-    let Running { dir, .. } = &running;
-    let kept = dir.path().to_owned();
-    let before = running.outputs();
-    fs::write(running.input("b.yaml"), "kind: {\n").unwrap();
-    fs::remove_file(running.input("a.yaml")).unwrap();
-    let flags = ["run", "--config-dir", "in", "--output-dir", "out", "--once"];
-    let again = || {
-        support::command(&flags)
-            .current_dir(&kept)
-            .output()
-            .unwrap()
-    };
-    let ran = again();
-    assert_eq!(ran.status.code(), Some(1));
-    let log = String::from_utf8(ran.stderr).unwrap();
+    let once = Once::new(1);
+    let input = |name: &str| once.0.path().join("in").join(name);
+    let before = once.outputs();
+    fs::write(input("b.yaml"), "kind: {\n").unwrap();
+    fs::remove_file(input("s0.yaml")).unwrap();
+    let (code, log) = once.run(&[]);
+    assert_eq!(code, Some(1));
     assert!(log.contains("not all config could be read"), "{log}");
-    assert_eq!(running.outputs(), before);
-    fs::write(running.input("b.yaml"), "").unwrap();
-    assert_eq!(again().status.code(), Some(0));
-    assert!(running.outputs().is_empty());
+    assert_eq!(once.outputs(), before);
+    fs::write(input("b.yaml"), "").unwrap();
+    assert_eq!(once.run(&[]).0, Some(0));
+    assert!(once.outputs().is_empty());
 }
 
 /// A directory with the output of some services, and a way to run once more on it.
@@ -431,4 +423,56 @@ fn a_config_directory_that_is_not_there_is_an_error() {
             .unwrap()
             .contains("cannot read nowhere")
     );
+}
+
+#[test]
+fn a_second_process_on_one_output_directory_is_refused_until_the_first_has_ended() {
+    let carts = service("carts", "240.0.0.1");
+    let running = Running::start(&[("carts.yaml", &carts)], &[]);
+    let flags = ["run", "--config-dir", "in", "--output-dir", "out", "--once"];
+    let second = || {
+        let ran = support::command(&flags)
+            .current_dir(running.dir.path())
+            .output()
+            .unwrap();
+        (ran.status.code(), String::from_utf8(ran.stderr).unwrap())
+    };
+    let (code, log) = second();
+    assert_eq!(code, Some(1), "{log}");
+    let process = format!("(process {})", running.child.id());
+    assert!(
+        log.contains(&process) && log.contains("output directory of its own"),
+        "{log}"
+    );
+    // Even an end without a chance to tidy up leaves no lock.
+    Command::new("kill")
+        .args(["-KILL", &running.child.id().to_string()])
+        .status()
+        .unwrap();
+    running.wait("the system gives the lock up", || second().0 == Some(0));
+}
+
+#[test]
+fn a_first_start_over_a_broken_rule_makes_no_filter_without_it() {
+    let rule = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: carts, namespace: shop\n\
+                spec: {hosts: [carts.shop.example]}\n";
+    let files = [
+        ("carts.yaml", &*service("carts", "240.0.0.1")),
+        ("stock.yaml", &*service("stock", "240.0.0.2")),
+        ("rule.yaml", rule),
+    ];
+    let running = Running::start(&files, &[]);
+    assert_eq!(
+        running.outputs(),
+        [outbound("stock", "240.0.0.2"), inbound("stock")]
+    );
+    assert!(
+        running.log().contains("names carts.shop.example"),
+        "{}",
+        running.log()
+    );
+    fs::write(running.input("rule.yaml"), "").unwrap();
+    running.wait("the rule is gone, and the filters come", || {
+        running.outputs().len() == 4
+    });
 }

@@ -25,7 +25,7 @@ macro_rules! codes {
 
 codes! {
     UNREADABLE = "AER0001" Error "the document is not valid YAML, JSON or not of its type",
-        "The document could not be read, so nothing of it is used. In `aeraki run` the object keeps the last good state it had; in `aeraki generate` it is left out.",
+        "The document could not be read, so nothing of it is used. In `aeraki run` the object keeps the last good state it had. Where there is none, as in `aeraki generate`, the services that the text names get no filter (AER0903), and all others are unaffected.",
         "Mend the document where the message points.";
     UNKNOWN_FIELD = "AER0002" Warning "unknown field",
         "Istio ignores fields that it does not know, without a word, and so does Aeraki: what the field was meant to say has no effect.",
@@ -61,8 +61,8 @@ codes! {
         "Correct the value as the message says.";
 
     UNKNOWN_ANNOTATION = "AER0112" Warning "unknown annotation",
-        "The annotation's prefix is one of the protocol's, but the protocol reads no annotation of that name, so it has no effect.",
-        "Correct the name; `aeraki protocols -o wide` lists the annotations.";
+        "The annotation's prefix is one of Aeraki's or of a protocol's, or its name is nearly one that is read, but nobody reads it on an object of this kind, so it has no effect.",
+        "Correct the name, or move it; `aeraki protocols -o wide` lists the annotations.";
 
     NO_ADDRESS = "AER0120" Info "the service has no address of its own",
         "Without an address the service's outbound listener has no name of its own. Aeraki patches the names that Istio may give it: the address that istiod allocates, and the wildcard listener of the port where no older service owns it.",
@@ -166,6 +166,9 @@ codes! {
     WOULD_BE_REJECTED = "AER0902" Error "Envoy would refuse the filter; the last good one is kept",
         "The finished filter breaks a rule that makes Envoy refuse the whole listener or cluster, or crash. It is not written.",
         "Correct what the message names; report it if nothing is wrong there.";
+    WITHHELD = "AER0903" Error "no filter: something that could not be read may be about the service",
+        "A document that could not be read has the service's host in it. It may be the rule that routes its calls or asks for a password, and a filter without it would do more than was asked for, so none is made.",
+        "Mend the document that the message names.";
 }
 
 #[cfg(test)]

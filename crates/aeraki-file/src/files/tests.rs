@@ -4,27 +4,10 @@ use aeraki_core::object::ConfigEvent;
 use aeraki_core::registry::Registry;
 
 use super::*;
+use crate::scratch::Scratch;
 
-struct Directory(tempfile::TempDir);
-
-impl Directory {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a directory"))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: &str) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-        fs::write(path, content).expect("a file");
-    }
-
-    fn files(&self) -> Files {
-        files(Roots::new([self.0.path()]))
-    }
+fn files_of(directory: &Scratch) -> Files {
+    files(Roots::new([directory.root()]))
 }
 
 fn files(roots: Roots) -> Files {
@@ -53,7 +36,7 @@ fn shown(update: &Update) -> Vec<String> {
 
 #[test]
 fn a_directory_is_read_with_all_that_is_below_it_and_no_more() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     for name in [
         "z.yaml",
         "a.yml",
@@ -71,7 +54,7 @@ fn a_directory_is_read_with_all_that_is_below_it_and_no_more() {
             .replace('.', "");
         directory.write(name, &service(&object));
     }
-    let mut files = directory.files();
+    let mut files = files_of(&directory);
     assert!(files.complete_view().is_none(), "nobody has looked");
     assert_eq!(look(&mut files), ["+a", "+d", "+target", "+g", "+z"]);
     assert!(files.complete_view().is_some());
@@ -86,10 +69,10 @@ fn a_directory_is_read_with_all_that_is_below_it_and_no_more() {
 
 #[test]
 fn edited_added_and_removed_files_are_found() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("a.yaml", &service("a"));
     directory.write("b/b.yaml", &service("b"));
-    let mut files = directory.files();
+    let mut files = files_of(&directory);
     look(&mut files);
     directory.write("a.yaml", &service("aa"));
     directory.write("c.yaml", &service("c"));
@@ -99,9 +82,9 @@ fn edited_added_and_removed_files_are_found() {
 
 #[test]
 fn a_file_that_is_said_to_be_touched_is_read_though_it_looks_the_same() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("a.yaml", &service("a"));
-    let mut files = directory.files();
+    let mut files = files_of(&directory);
     look(&mut files);
     let file = fs::File::options()
         .write(true)
@@ -117,12 +100,12 @@ fn a_file_that_is_said_to_be_touched_is_read_though_it_looks_the_same() {
 
 #[test]
 fn a_swapped_config_map_is_found() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("..1/a.yaml", &service("a"));
     directory.write("..2/a.yaml", &service("b"));
     symlink("..1", directory.path("..data")).expect("a link");
     symlink("..data/a.yaml", directory.path("a.yaml")).expect("a link");
-    let mut files = directory.files();
+    let mut files = files_of(&directory);
     assert_eq!(look(&mut files), ["+a"]);
     symlink("..2", directory.path("..new")).expect("a link");
     fs::rename(directory.path("..new"), directory.path("..data")).expect("swapped");
@@ -131,12 +114,12 @@ fn a_swapped_config_map_is_found() {
 
 #[test]
 fn links_that_lead_in_a_circle_do_no_harm_and_are_counted() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("a.yaml", &service("a"));
     symlink(".", directory.path("circle")).expect("a link");
     symlink("a.yaml", directory.path("other")).expect("a link");
     symlink("nowhere", directory.path("elsewhere")).expect("a link");
-    let mut files = directory.files();
+    let mut files = files_of(&directory);
     assert_eq!(look(&mut files), ["+a"]);
     assert_eq!(files.skipped().links, 1);
     assert!(files.complete_view().is_some());
@@ -144,11 +127,11 @@ fn links_that_lead_in_a_circle_do_no_harm_and_are_counted() {
 
 #[test]
 fn a_link_that_leads_nowhere_is_not_a_file_that_was_removed() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("a.yaml", &service("a"));
     directory.write(".data/b.yaml", &service("b"));
     symlink(".data/b.yaml", directory.path("b.yaml")).expect("a link");
-    let mut files = directory.files();
+    let mut files = files_of(&directory);
     assert_eq!(look(&mut files), ["+a", "+b"]);
 
     fs::rename(directory.path(".data"), directory.path(".away")).expect("moved");
@@ -157,7 +140,7 @@ fn a_link_that_leads_nowhere_is_not_a_file_that_was_removed() {
     let unlisted: Vec<_> = files.unlisted().map(|(path, _)| path.to_owned()).collect();
     assert_eq!(unlisted, [directory.path("b.yaml")]);
     assert_eq!(files.unlisted_root(), None);
-    let mut fresh = directory.files();
+    let mut fresh = files_of(&directory);
     assert_eq!(look(&mut fresh), ["+a"]);
     assert!(fresh.complete_view().is_none());
 
@@ -171,8 +154,8 @@ fn a_link_that_leads_nowhere_is_not_a_file_that_was_removed() {
 
 #[test]
 fn an_empty_directory_is_no_complete_view_until_a_file_has_been_read() {
-    let directory = Directory::new();
-    let mut files = directory.files();
+    let directory = Scratch::new();
+    let mut files = files_of(&directory);
     look(&mut files);
     assert!(files.complete_view().is_none() && files.awaits_first_file());
     directory.write("a.yaml", "kind: [\n");
@@ -187,7 +170,7 @@ fn an_empty_directory_is_no_complete_view_until_a_file_has_been_read() {
     assert_eq!(look(&mut files), ["-a"]);
     assert!(files.complete_view().is_some(), "somebody removed the last");
 
-    let mut files = directory.files().may_be_empty(true);
+    let mut files = files_of(&directory).may_be_empty(true);
     assert!(files.complete_view().is_none(), "nobody has looked");
     look(&mut files);
     assert!(files.complete_view().is_some() && !files.awaits_first_file());
@@ -195,7 +178,7 @@ fn an_empty_directory_is_no_complete_view_until_a_file_has_been_read() {
 
 #[test]
 fn a_root_that_goes_away_takes_nothing_with_it() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("conf/a.yaml", &service("a"));
     let mut files = files(Roots::new([directory.path("conf")]));
     look(&mut files);
@@ -211,14 +194,14 @@ fn a_root_that_goes_away_takes_nothing_with_it() {
 
 #[test]
 fn a_named_file_may_have_any_ending_and_is_read_once() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("a.conf", &service("a"));
     directory.write("b.yaml", &service("b"));
-    let same = directory.0.path().join("./b.yaml");
+    let same = directory.root().join("./b.yaml");
     let mut files = files(Roots::new([
         directory.path("a.conf"),
         same,
-        directory.0.path().to_owned(),
+        directory.root().to_owned(),
     ]));
     let update = files.refresh(&BTreeSet::new());
     assert_eq!(shown(&update), ["+a", "+b"]);
@@ -227,10 +210,10 @@ fn a_named_file_may_have_any_ending_and_is_read_once() {
 
 #[test]
 fn the_output_directory_is_passed_over() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("a.yaml", &service("a"));
     directory.write("out/b.yaml", &service("b"));
-    let roots = Roots::new([directory.0.path()]).except(directory.path("out"));
+    let roots = Roots::new([directory.root()]).except(directory.path("out"));
     assert_eq!(look(&mut files(roots)), ["+a"]);
 }
 
@@ -244,14 +227,14 @@ fn standard_input_is_given_and_stays() {
 
 #[test]
 fn what_cannot_be_read_is_told_and_the_view_is_not_complete() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("a.yaml", "");
     let file = fs::File::options()
         .write(true)
         .open(directory.path("a.yaml"))
         .expect("there");
     file.set_len(MAX_BYTES + 1).expect("a sparse file");
-    let mut files = directory.files();
+    let mut files = files_of(&directory);
     let update = files.refresh(&BTreeSet::new());
     let message = &update.problems[0].diagnostic.message;
     assert_eq!(message, "the file cannot be read: it is larger than 64 MiB");

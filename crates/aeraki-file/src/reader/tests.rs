@@ -22,9 +22,16 @@ static CACHE: Registration =
         versions: &["v1alpha1"],
         hosts: |_| Vec::new(),
         check: |value| match value["spec"]["size"].is_number() {
-            true => vec![InputProblem::UnknownField("spec.colour".to_owned())],
-            false => vec![InputProblem::Invalid("spec.size is no number".to_owned())],
+            true => vec![InputProblem::UnknownField {
+                field: "spec.colour".to_owned(),
+                help: Some("did you mean `spec.color`?".to_owned()),
+            }],
+            false => vec![InputProblem::Invalid {
+                field: "spec.size".to_owned(),
+                message: "it is no number".to_owned(),
+            }],
         },
+        crd: None,
     }]);
 
 fn read(text: &str) -> ReadFile {
@@ -381,11 +388,19 @@ fn declared_kinds_are_read_whole_and_checked_by_their_protocol() {
     assert_eq!(extra.0["spec"]["size"], 1);
     assert_eq!(
         told(text),
-        ["AER0002 spec.colour [colour] unknown field `colour`: it has no effect"]
+        [
+            "AER0002 spec.colour [colour] unknown field `colour`: it has no effect (did you mean `spec.color`?)"
+        ]
     );
     let bad = read(&text.replace("size: 1", "size: big"));
     assert!(bad.objects.is_empty() && bad.broken);
-    assert_eq!(bad.problems[0].diagnostic.message, "spec.size is no number");
+    let refused = &bad.problems[0].diagnostic;
+    let shown = (
+        refused.code,
+        refused.field.as_str(),
+        refused.message.as_str(),
+    );
+    assert_eq!(shown, ("AER0005", "spec.size", "it is no number"));
 }
 
 #[test]

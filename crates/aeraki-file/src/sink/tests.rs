@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use aeraki_core::Content;
 use aeraki_core::MANAGER_LABEL;
 use aeraki_core::draft::Direction;
 use aeraki_core::object::ObjectKey;
@@ -9,49 +8,32 @@ use aeraki_core::protocol::Protocol;
 use proptest::prelude::*;
 
 use super::*;
+use crate::scratch::Scratch;
 
-struct Directory(tempfile::TempDir);
+fn sink_of(directory: &Scratch) -> Sink {
+    Sink::new(directory.path("out"))
+}
 
-impl Directory {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a directory"))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: &str) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-        fs::write(path, content).expect("a file");
-    }
-
-    fn sink(&self) -> Sink {
-        Sink::new(self.path("out"))
-    }
-
-    /// Everything below the output directory.
-    fn listing(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        for directory in list(&self.path("out")).expect("listed") {
-            found.push(
-                directory
-                    .file_name()
-                    .expect("a name")
-                    .to_string_lossy()
-                    .into_owned(),
-            );
-            for file in list(&directory).unwrap_or_default() {
-                let file = file
-                    .strip_prefix(self.path("out"))
-                    .expect("below")
-                    .to_string_lossy();
-                found.push(file.into_owned());
-            }
+/// Everything below the output directory.
+fn listing(directory: &Scratch) -> Vec<String> {
+    let mut found = Vec::new();
+    for namespace in list(&directory.path("out")).expect("listed") {
+        found.push(
+            namespace
+                .file_name()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned(),
+        );
+        for file in list(&namespace).unwrap_or_default() {
+            let file = file
+                .strip_prefix(directory.path("out"))
+                .expect("below")
+                .to_string_lossy();
+            found.push(file.into_owned());
         }
-        found
     }
+    found
 }
 
 fn filter(namespace: &str, name: &str, priority: i32) -> Arc<Filter> {
@@ -94,8 +76,8 @@ const FILE: &str = "out/shop/aeraki-outbound-a-1.yaml";
 
 #[test]
 fn a_filter_is_created_updated_and_deleted() {
-    let directory = Directory::new();
-    let mut sink = directory.sink();
+    let directory = Scratch::new();
+    let mut sink = sink_of(&directory);
     assert!(
         sink.observe().expect("looked").is_empty(),
         "the directory is not there yet"
@@ -106,7 +88,7 @@ fn a_filter_is_created_updated_and_deleted() {
         (1, 0, 0, 0)
     );
     assert_eq!(
-        directory.listing(),
+        listing(&directory),
         ["shop", "shop/aeraki-outbound-a-1.yaml"]
     );
     assert_eq!(
@@ -123,7 +105,7 @@ fn a_filter_is_created_updated_and_deleted() {
         (0, 0, 1, 0)
     );
     assert_eq!(
-        directory.listing(),
+        listing(&directory),
         [""; 0],
         "the namespace goes with its last filter"
     );
@@ -131,12 +113,10 @@ fn a_filter_is_created_updated_and_deleted() {
 
 #[test]
 fn what_was_written_is_observed_by_the_next_process_as_it_was_wanted() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let wanted = filter("shop", NAME, 1);
-    directory
-        .sink()
-        .apply(&[Action::Create(Arc::clone(&wanted))]);
-    let mut later = directory.sink();
+    sink_of(&directory).apply(&[Action::Create(Arc::clone(&wanted))]);
+    let mut later = sink_of(&directory);
     let observed = later.observe().expect("looked");
     assert_eq!(observed.len(), 1);
     assert_eq!(observed[&wanted.key], wanted.content);
@@ -145,7 +125,7 @@ fn what_was_written_is_observed_by_the_next_process_as_it_was_wanted() {
         (0, 0, 1, 0)
     );
     assert_eq!(
-        directory.listing(),
+        listing(&directory),
         [""; 0],
         "the directory is known as ours by what is in it"
     );
@@ -153,8 +133,8 @@ fn what_was_written_is_observed_by_the_next_process_as_it_was_wanted() {
 
 #[test]
 fn equal_content_is_not_written() {
-    let directory = Directory::new();
-    let mut sink = directory.sink();
+    let directory = Scratch::new();
+    let mut sink = sink_of(&directory);
     let wanted = filter("shop", NAME, 1);
     sink.apply(&[Action::Create(Arc::clone(&wanted))]);
     let before = Stamp::of(&fs::metadata(directory.path(FILE)).expect("there"));
@@ -167,21 +147,13 @@ fn equal_content_is_not_written() {
 
 #[test]
 fn what_is_not_ours_is_never_touched() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let wanted = filter("shop", NAME, 1);
     let unlabelled = to_yaml(&wanted.object()).replace("Aeraki", "Istio");
     let elsewhere = to_yaml(&wanted.object()).replace("namespace: shop", "namespace: mall");
-    for foreign in [
-        "hello",
-        "",
-        "a: [",
-        "kind: Pod\n",
-        "\u{0}",
-        &unlabelled,
-        &elsewhere,
-    ] {
+    for foreign in ["hello", "a: [", "kind: Pod\n", &unlabelled, &elsewhere] {
         directory.write(FILE, foreign);
-        let mut sink = directory.sink();
+        let mut sink = sink_of(&directory);
         let observed = sink.observe().expect("looked");
         assert!(
             !is_ours(&wanted.key, &observed[&wanted.key]),
@@ -201,10 +173,63 @@ fn what_is_not_ours_is_never_touched() {
     }
 }
 
+/// A whole file of ours, as it is written for a service.
+fn marked() -> (Arc<Filter>, String) {
+    let mut filter = Arc::unwrap_or_clone(filter("shop", NAME, 1));
+    let mut object = filter.object();
+    let annotations = &mut object.metadata.annotations;
+    annotations.insert(HASH_ANNOTATION.to_owned(), "0123".to_owned());
+    filter.content = Content::of(&object);
+    (Arc::new(filter), to_yaml(&object))
+}
+
+#[test]
+fn what_is_left_of_a_file_of_ours_is_ours() {
+    let (wanted, whole) = marked();
+    let mark = whole.find(HASH_ANNOTATION).expect("marked") + HASH_ANNOTATION.len();
+    let mut remains: Vec<String> = (mark..whole.len() - 1)
+        .map(|end| whole[..end].to_owned())
+        .collect();
+    remains.extend([String::new(), "\n".to_owned(), "\0\0\0".to_owned()]);
+    for damaged in remains {
+        let directory = Scratch::new();
+        directory.write(FILE, &damaged);
+        let mut sink = sink_of(&directory);
+        let observed = sink.observe().expect("looked");
+        let there = &observed[&wanted.key];
+        assert!(is_ours(&wanted.key, there), "{damaged:?}");
+        if *there != wanted.content {
+            let update = Action::Update(Arc::clone(&wanted));
+            assert_eq!(apply(&mut sink, &[update]), (0, 1, 0, 0), "{damaged:?}");
+            assert_eq!(
+                fs::read_to_string(directory.path(FILE)).expect("there"),
+                whole
+            );
+        }
+        directory.write(FILE, &damaged);
+        sink.observe().expect("looked");
+        assert_eq!(
+            apply(&mut sink, &[Action::Delete(wanted.key.clone())]),
+            (0, 0, 1, 0)
+        );
+    }
+}
+
+#[test]
+fn a_damaged_file_of_another_form_of_name_is_foreign() {
+    let directory = Scratch::new();
+    directory.write("out/shop/notes.yaml", "");
+    let long = format!("aeraki-outbound-{}", "a".repeat(SHORTENED - 16));
+    directory.write(&format!("out/shop/{long}.yaml"), "");
+    let mut sink = sink_of(&directory);
+    let observed = sink.observe().expect("looked");
+    assert!(!observed.iter().any(|(key, content)| is_ours(key, content)));
+}
+
 #[test]
 fn a_file_that_is_swapped_after_the_look_is_not_touched() {
-    let directory = Directory::new();
-    let mut sink = directory.sink();
+    let directory = Scratch::new();
+    let mut sink = sink_of(&directory);
     let wanted = filter("shop", NAME, 1);
     sink.apply(&[Action::Create(Arc::clone(&wanted))]);
     sink.observe().expect("looked");
@@ -222,8 +247,8 @@ fn a_file_that_is_swapped_after_the_look_is_not_touched() {
 
 #[test]
 fn a_drift_of_our_own_file_is_observed() {
-    let directory = Directory::new();
-    let mut sink = directory.sink();
+    let directory = Scratch::new();
+    let mut sink = sink_of(&directory);
     let wanted = filter("shop", NAME, 1);
     sink.apply(&[Action::Create(Arc::clone(&wanted))]);
     let drifted = filter("shop", NAME, 77);
@@ -236,10 +261,10 @@ fn a_drift_of_our_own_file_is_observed() {
 
 #[test]
 fn directories_and_files_of_others_stay() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("out/README.md", "read me");
     fs::create_dir_all(directory.path("out/empty")).expect("made");
-    let mut sink = directory.sink();
+    let mut sink = sink_of(&directory);
     sink.observe().expect("looked");
     let (a, b) = (filter("shop", NAME, 1), filter("empty", NAME, 1));
     sink.apply(&[
@@ -250,24 +275,24 @@ fn directories_and_files_of_others_stay() {
     let deletes = [Action::Delete(a.key.clone()), Action::Delete(b.key.clone())];
     assert_eq!(apply(&mut sink, &deletes), (0, 0, 2, 0));
     assert_eq!(
-        directory.listing(),
+        listing(&directory),
         ["README.md", "empty", "shop", "shop/notes.txt"]
     );
 }
 
 #[test]
 fn what_a_process_left_half_written_is_removed_at_the_first_look() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write(&format!("out/shop/.17{LEFTOVER}"), "half");
-    let mut sink = directory.sink();
+    let mut sink = sink_of(&directory);
     sink.observe().expect("looked");
-    assert_eq!(directory.listing(), ["shop"]);
+    assert_eq!(listing(&directory), ["shop"]);
 }
 
 #[test]
 fn holding_does_nothing_and_a_foreign_object_is_told() {
-    let directory = Directory::new();
-    let mut sink = directory.sink();
+    let directory = Scratch::new();
+    let mut sink = sink_of(&directory);
     let key = filter("shop", NAME, 1).key.clone();
     let hold = Action::Hold(key.clone(), HoldReason::IncompleteView);
     let written = sink.apply(&[hold, Action::Foreign(key)]);
@@ -285,8 +310,8 @@ fn holding_does_nothing_and_a_foreign_object_is_told() {
 
 #[test]
 fn a_name_that_leads_elsewhere_is_refused_and_the_rest_is_written() {
-    let directory = Directory::new();
-    let mut sink = directory.sink();
+    let directory = Scratch::new();
+    let mut sink = sink_of(&directory);
     for (namespace, name) in [
         ("..", "x"),
         ("shop", "../x"),
@@ -304,13 +329,13 @@ fn a_name_that_leads_elsewhere_is_refused_and_the_rest_is_written() {
             "{namespace}/{name}"
         );
     }
-    assert_eq!(directory.listing(), ["ok", "ok/aeraki-outbound-a-1.yaml"]);
+    assert_eq!(listing(&directory), ["ok", "ok/aeraki-outbound-a-1.yaml"]);
 }
 
 #[test]
 fn the_longest_names_find_files_of_their_own() {
-    let directory = Directory::new();
-    let mut sink = directory.sink();
+    let directory = Scratch::new();
+    let mut sink = sink_of(&directory);
     let name = |last: char| format!("aeraki-outbound-{}{last}", "x".repeat(253 - 17));
     let (a, b) = (filter("shop", &name('a'), 1), filter("shop", &name('b'), 1));
     let actions = [
@@ -318,7 +343,7 @@ fn the_longest_names_find_files_of_their_own() {
         Action::Create(Arc::clone(&b)),
     ];
     assert_eq!(apply(&mut sink, &actions), (2, 0, 0, 0));
-    let mut later = directory.sink();
+    let mut later = sink_of(&directory);
     let keys: Vec<&FilterKey> = later.observe().expect("looked").keys().collect();
     assert_eq!(keys, [&a.key, &b.key]);
 }
@@ -337,8 +362,8 @@ proptest! {
 fn a_file_with_a_password_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let directory = Directory::new();
-    let mut sink = directory.sink();
+    let directory = Scratch::new();
+    let mut sink = sink_of(&directory);
     let mode = || {
         let metadata = fs::metadata(directory.path(FILE)).expect("written");
         metadata.permissions().mode() & 0o777
@@ -353,7 +378,7 @@ fn a_file_with_a_password_is_for_its_owner_alone() {
             }}},
         }],
     });
-    let mut object = open.object();
+    let mut object = private.object();
     object.spec = serde_json::from_value(password).expect("an EnvoyFilter");
     private.content = Content::of(&object);
     let private = Arc::new(private);

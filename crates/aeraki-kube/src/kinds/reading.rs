@@ -150,8 +150,22 @@ fn declared(
     strip_nulls(&mut tree);
     for problem in (input.check)(&tree) {
         match problem {
-            InputProblem::UnknownField(field) => problems.push(unknown(key, &field)),
-            InputProblem::Invalid(reason) => return Err(Unreadable::new("", &reason)),
+            InputProblem::UnknownField { field, help } => {
+                let problem = unknown(key, &field);
+                problems.push(Diagnostic { help, ..problem });
+            }
+            // The generator holds back the services that the object is about, so it stays.
+            InputProblem::Mistyped {
+                field,
+                message,
+                help,
+            } => {
+                let problem = Diagnostic::new(&catalogue::UNREADABLE, key, message).at(field);
+                problems.push(Diagnostic { help, ..problem });
+            }
+            InputProblem::Invalid { field, message } => {
+                return Err(Unreadable::new(&field, &message));
+            }
         }
     }
     Object::read(key.kind, tree).map_err(|error| Unreadable::new("metadata", &error))

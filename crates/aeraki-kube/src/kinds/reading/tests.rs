@@ -9,9 +9,15 @@ const PROBLEMS: fn(&Value) -> Vec<InputProblem> = |json| match json.get("spec") 
     Some(Value::Object(spec)) => spec
         .keys()
         .filter(|name| *name != "host")
-        .map(|name| InputProblem::UnknownField(format!("spec.{name}")))
+        .map(|name| InputProblem::UnknownField {
+            field: format!("spec.{name}"),
+            help: None,
+        })
         .collect(),
-    _ => vec![InputProblem::Invalid("spec is no object".to_owned())],
+    _ => vec![InputProblem::Invalid {
+        field: String::new(),
+        message: "spec is no object".to_owned(),
+    }],
 };
 
 static CACHE: Input = Input {
@@ -19,6 +25,7 @@ static CACHE: Input = Input {
     versions: &["v1"],
     hosts: |_| Vec::new(),
     check: PROBLEMS,
+    crd: None,
 };
 
 fn wanted(kind: Kind) -> WantedKind {

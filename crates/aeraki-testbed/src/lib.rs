@@ -1,1 +1,0 @@
-//! The test bed: real etcd, kube-apiserver and istiod on loopback, and proxies that break connections.
