@@ -14,11 +14,6 @@
 //! ```
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
-use aeraki_kube as _;
-use aeraki_xds as _;
-use axum as _;
-use prometheus_client as _;
-
 mod analyze;
 mod cli;
 mod codes;

@@ -199,7 +199,7 @@ fn outputs(tainted: Taint, meshes: usize) -> Vec<Value> {
         }
         engine.drain();
         outputs.extend(engine.filters().values().map(|filter| {
-            serde_json::to_value(&filter.object()).expect("an EnvoyFilter has a JSON form")
+            serde_json::to_value(filter.object()).expect("an EnvoyFilter has a JSON form")
         }));
     }
     outputs

@@ -40,7 +40,7 @@ fn typed_configs(case: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(case).unwrap();
     let filters = run(&text).engine.filters().clone();
     let patches = filters.values().flat_map(|filter| {
-        let object = serde_json::to_value(&filter.object()).unwrap();
+        let object = serde_json::to_value(filter.object()).unwrap();
         object["spec"]["configPatches"].as_array().unwrap().clone()
     });
     patches

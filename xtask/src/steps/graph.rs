@@ -7,7 +7,8 @@ use crate::process::{capture, cargo, execute};
 /// What core must not know: asynchronous runtimes, Kubernetes, gRPC, HTTP.
 const NOT_IN_CORE: [&str; 4] = ["tokio", "kube", "tonic", "hyper"];
 /// A second provider of cryptography beside ring, and a C library.
-const NOWHERE: [&str; 4] = ["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys"];
+/// (`openssl` cannot be there without `openssl-sys`; `openssl-probe` only looks for certificate files.)
+const NOWHERE: [&str; 3] = ["aws-lc-rs", "aws-lc-sys", "openssl-sys"];
 
 pub(super) fn purity() -> Result<()> {
     let core = tree(&["--package", "aeraki-core", "--edges", "normal"])?;
