@@ -16,6 +16,7 @@ use crate::visibility::Visibility;
 mod claimant;
 mod crowd;
 mod ranks;
+mod stakes;
 
 pub(crate) use claimant::Claimant;
 use crowd::Crowd;
