@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Diagnostic, catalogue};
 use crate::generator::Generator;
-use crate::object::Kind;
+use crate::object::{Kind, ObjectKey};
 use crate::port_name::PortName;
 use crate::protocol::Protocol;
 use crate::settings::Settings;
@@ -166,6 +166,37 @@ pub enum InputProblem {
         /// Why.
         message: String,
     },
+}
+
+impl InputProblem {
+    /// What is wrong, as every edge says it.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::UnknownField { field, .. } => {
+                unknown_field(field.rsplit('.').next().unwrap_or(field))
+            }
+            Self::Mistyped { message, .. } | Self::Invalid { message, .. } => message.clone(),
+        }
+    }
+
+    /// The diagnostic that says it of `object`.
+    #[must_use]
+    pub fn diagnostic(&self, object: &ObjectKey) -> Diagnostic {
+        let (code, field, help) = match self {
+            Self::UnknownField { field, help } => (&catalogue::UNKNOWN_FIELD, field, help.clone()),
+            Self::Mistyped { field, help, .. } => (&catalogue::UNREADABLE, field, help.clone()),
+            Self::Invalid { field, .. } => (&catalogue::UNREADABLE, field, None),
+        };
+        let diagnostic = Diagnostic::new(code, object, self.message()).at(field.as_str());
+        Diagnostic { help, ..diagnostic }
+    }
+}
+
+/// What is said of a field that its kind does not have.
+#[must_use]
+pub fn unknown_field(name: &str) -> String {
+    format!("unknown field `{name}`: it has no effect")
 }
 
 /// A kind of object that the protocol reads besides Istio's own.

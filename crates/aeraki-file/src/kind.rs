@@ -158,33 +158,17 @@ fn explain_misplaced(spec: &Message, findings: &mut [Finding]) {
 }
 
 fn finding(problem: InputProblem) -> Finding {
-    match problem {
-        InputProblem::UnknownField { field, help } => {
-            let name = field.rsplit('.').next().unwrap_or(&field);
-            let message = format!("unknown field `{name}`: it has no effect");
-            Finding {
-                fault: Fault::Unknown,
-                message,
-                help,
-                field,
-            }
-        }
-        InputProblem::Mistyped {
-            field,
-            message,
-            help,
-        } => Finding {
-            fault: Fault::Mismatch,
-            message,
-            help,
-            field,
-        },
-        InputProblem::Invalid { field, message } => Finding {
-            fault: Fault::Refused,
-            message,
-            help: None,
-            field,
-        },
+    let message = problem.message();
+    let (fault, field, help) = match problem {
+        InputProblem::UnknownField { field, help } => (Fault::Unknown, field, help),
+        InputProblem::Mistyped { field, help, .. } => (Fault::Mismatch, field, help),
+        InputProblem::Invalid { field, .. } => (Fault::Refused, field, None),
+    };
+    Finding {
+        fault,
+        message,
+        help,
+        field,
     }
 }
 

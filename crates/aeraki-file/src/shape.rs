@@ -7,6 +7,7 @@ use aeraki_api::schema::{Field, Message, Shape};
 use aeraki_api::{Duration, Timestamp};
 use aeraki_core::field::{self, Step};
 use aeraki_core::near_miss::closest;
+use aeraki_core::registry::unknown_field;
 use serde_json::{Map, Value};
 
 #[cfg(test)]
@@ -106,11 +107,7 @@ impl<'a> Checker<'a> {
     fn unknown(&mut self, message: &'static Message, name: &str) {
         let meant = closest(name, message.fields.iter().map(|field| field.name));
         let help = meant.map(|meant| format!("did you mean `{meant}`?"));
-        self.find(
-            Fault::Unknown,
-            format!("unknown field `{name}`: it has no effect"),
-            help,
-        );
+        self.find(Fault::Unknown, unknown_field(name), help);
     }
 
     fn snake_case(&mut self, field: &Field, name: &str) {

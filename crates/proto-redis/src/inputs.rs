@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use aeraki_api::strip_nulls;
-use aeraki_core::diagnostic::{Diagnostic, catalogue};
+use aeraki_core::diagnostic::Diagnostic;
 use aeraki_core::generator::{GenerateError, ServiceContext};
 use aeraki_core::object::{Body, Kind, Object};
 use aeraki_core::registry::{Input, InputProblem};
@@ -131,20 +131,13 @@ fn oldest<'a, T: Spec>(
 
 /// Says of each field that is of another type what reading a file says of it too, and that the service waits for it.
 fn mistyped(ctx: &ServiceContext<'_>, object: &Object, problems: &[InputProblem]) -> GenerateError {
+    let mistyped = problems
+        .iter()
+        .filter(|problem| matches!(problem, InputProblem::Mistyped { .. }));
     let mut count = 0;
-    for problem in problems {
-        if let InputProblem::Mistyped {
-            field,
-            message,
-            help,
-        } = problem
-        {
-            let mut diagnostic =
-                Diagnostic::new(&catalogue::UNREADABLE, &object.key, message).at(field);
-            diagnostic.help.clone_from(help);
-            ctx.report(diagnostic);
-            count += 1;
-        }
+    for problem in mistyped {
+        ctx.report(problem.diagnostic(&object.key));
+        count += 1;
     }
     let fields = if count == 1 { "field is" } else { "fields are" };
     invalid(

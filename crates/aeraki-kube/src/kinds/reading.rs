@@ -150,31 +150,14 @@ fn declared(
     strip_nulls(&mut tree);
     for problem in (input.check)(&tree) {
         match problem {
-            InputProblem::UnknownField { field, help } => {
-                let problem = unknown(key, &field);
-                problems.push(Diagnostic { help, ..problem });
-            }
-            // The generator holds back the services that the object is about, so it stays.
-            InputProblem::Mistyped {
-                field,
-                message,
-                help,
-            } => {
-                let problem = Diagnostic::new(&catalogue::UNREADABLE, key, message).at(field);
-                problems.push(Diagnostic { help, ..problem });
-            }
             InputProblem::Invalid { field, message } => {
                 return Err(Unreadable::new(&field, &message));
             }
+            // The generator holds back the services that a mistyped object is about, so it stays.
+            other => problems.push(other.diagnostic(key)),
         }
     }
     Object::read(key.kind, tree).map_err(|error| Unreadable::new("metadata", &error))
-}
-
-fn unknown(key: &ObjectKey, field: &str) -> Diagnostic {
-    let name = field.rsplit('.').next().unwrap_or(field);
-    let message = format!("unknown field `{name}`: it has no effect");
-    Diagnostic::new(&catalogue::UNKNOWN_FIELD, key, message).at(field)
 }
 
 /// What kubectl keeps for itself: the whole object once more.
