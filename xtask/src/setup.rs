@@ -1,4 +1,5 @@
-//! What the tests need beside Rust, Go and Python, put into the cache directory.
+//! What the tests need beside Rust, Go and Python, put into the cache directory. Where that is, and
+//! how the Go servers of the test bed get there, is for `aeraki-testcache`.
 //!
 //! Every version is pinned, and the wheel's bytes too. Whatever is there already is left alone, and
 //! nothing stands at its final place before it is complete, so an interrupted set-up only has to be
@@ -9,11 +10,11 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use aeraki_testcache::{ENVOY_VERSION as ENVOY, Servers, envoy, root as cache};
 use anyhow::{Context, Result, ensure};
 
 use crate::process::{capture, command, execute, require, succeeds};
 
-const ENVOY: &str = "1.40.0";
 const CARGO_DENY: &str = "0.20.2";
 const CARGO_MACHETE: &str = "0.9.2";
 
@@ -35,16 +36,12 @@ pub(crate) fn run() -> Result<()> {
     set_up_envoy()?;
     cargo_deny()?;
     cargo_machete()?;
+    println!(
+        "  the test bed is in {}",
+        Servers::built()?.directory().display()
+    );
     println!("  everything is in {}", cache()?.display());
     Ok(())
-}
-
-/// Where the Envoy of the tests is, or will be.
-pub(crate) fn envoy() -> Result<PathBuf> {
-    match env::var_os("AERAKI_ENVOY") {
-        Some(path) => Ok(path.into()),
-        None => Ok(cache()?.join(format!("envoy-{ENVOY}")).join("envoy")),
-    }
 }
 
 /// The binary of cargo-deny, installed where it is absent.
@@ -55,14 +52,6 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
 /// The binary of cargo-machete, installed where it is absent.
 pub(crate) fn cargo_machete() -> Result<PathBuf> {
     cargo_tool("cargo-machete", CARGO_MACHETE)
-}
-
-fn cache() -> Result<PathBuf> {
-    let variable = |name| env::var_os(name).map(PathBuf::from);
-    variable("AERAKI_CACHE")
-        .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("aeraki")))
-        .or_else(|| Some(variable("HOME")?.join(".cache/aeraki")))
-        .context("no cache directory: set AERAKI_CACHE, XDG_CACHE_HOME or HOME")
 }
 
 fn set_up_envoy() -> Result<()> {
@@ -197,12 +186,6 @@ impl Drop for Scratch {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn envoy_is_the_one_that_the_tests_look_for() {
-        let testkit = include_str!("../../crates/aeraki-testkit/src/envoy.rs");
-        assert!(testkit.contains(&format!("VERSION: &str = \"{ENVOY}\";")));
-    }
 
     #[test]
     fn scratch_directory_is_gone_when_dropped() {

@@ -22,7 +22,7 @@ pub(crate) struct Step {
 pub(crate) const STEPS: [Step; 12] = [
     Step {
         name: "setup",
-        about: "Envoy and the cargo tools are there",
+        about: "Envoy, the test bed's servers and the cargo tools are there",
         check: setup::run,
     },
     Step {
@@ -163,7 +163,7 @@ fn tests() -> Result<()> {
     execute(
         tests
             .env("INSTA_UPDATE", "no")
-            .env("AERAKI_ENVOY", setup::envoy()?),
+            .env("AERAKI_ENVOY", aeraki_testcache::envoy()?),
     )
 }
 
