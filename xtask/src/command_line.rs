@@ -4,13 +4,17 @@ use anyhow::{Result, bail};
 
 use crate::setup;
 use crate::steps::{self, STEPS, Step};
+use crate::testbed;
 
 const HELP: &str = "\
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  setup                       Fetch what the tests need: Envoy, cargo-deny, cargo-machete
+  setup                       Fetch or build what the tests need: Envoy, the servers of the test
+                              bed, cargo-deny, cargo-machete
   test [STEP…] [OPTIONS]      Run every check in order, or the named ones
+  testbed up|down|status|…    Real etcd, kube-apiserver and istiod on this machine, to try things
+                              out; `cargo xtask testbed help` has the rest
   help                        Print this
 
 Options of test:
@@ -28,6 +32,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = String>) -> Result<bool> {
             Some(extra) => bail!("setup takes no arguments, not {extra:?}"),
             None => setup::run().map(|()| true),
         },
+        Some("testbed") => testbed::run(arguments),
         Some("test") => {
             let test = Test::parse(arguments)?;
             Ok(steps::run(&test.steps, test.keep_going))

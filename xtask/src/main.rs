@@ -6,6 +6,7 @@ mod command_line;
 mod process;
 mod setup;
 mod steps;
+mod testbed;
 
 fn main() -> ExitCode {
     match command_line::run(std::env::args().skip(1)) {

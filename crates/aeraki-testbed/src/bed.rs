@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use aeraki_testcache::Servers;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
 
 use crate::apiserver::{self, ApiServer};
@@ -17,6 +17,7 @@ use crate::fault::HttpProxy;
 use crate::istiod::{self, Istiod};
 use crate::kubeconfig::{self, User};
 use crate::pki::Authority;
+use crate::plain_http;
 use crate::ports::Ports;
 use crate::process::Process;
 use crate::ready::ready;
@@ -53,6 +54,10 @@ impl Options {
     pub fn without_istiod(mut self) -> Self {
         self.without_istiod = true;
         self
+    }
+
+    pub(crate) fn has_istiod(&self) -> bool {
+        !self.without_istiod
     }
 
     /// An environment variable for istiod, as `ENABLE_XDS_API_GENERATOR_AUTH` = `false`.
@@ -120,7 +125,7 @@ impl Testbed {
         bed.start_etcd().await?;
         bed.start_apiserver().await?;
         bed.install_istio().await?;
-        if !bed.options.without_istiod {
+        if bed.options.has_istiod() {
             bed.restart_istiod().await?;
         }
         Ok(bed)
@@ -226,6 +231,16 @@ impl Testbed {
     /// The addresses of istiod, which are the same while it is down.
     pub fn istiod(&self) -> &Istiod {
         &self.istiod
+    }
+
+    /// A page of istiod's debug interface, as `/debug/syncz`.
+    pub async fn istiod_page(&self, path: &str) -> Result<String> {
+        let (status, body) = plain_http::get(self.istiod.http, path).await?;
+        ensure!(
+            status.is_success(),
+            "istiod's {path} answers {status}: {body}"
+        );
+        Ok(body)
     }
 
     /// Every request to the API server so far.

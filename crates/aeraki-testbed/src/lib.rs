@@ -28,6 +28,7 @@ pub use audit::AuditEntry;
 pub use bed::{Options, Testbed};
 pub use cluster::Cluster;
 pub use istiod::Istiod;
+pub use named::Named;
 pub use process::Process;
 pub use sidecar::{Sidecar, SidecarOptions};
 
@@ -39,6 +40,7 @@ mod etcd;
 pub mod fault;
 mod istiod;
 mod kubeconfig;
+mod named;
 mod pki;
 mod plain_http;
 mod ports;

@@ -61,7 +61,12 @@ impl SidecarOptions {
         self
     }
 
-    /// How istiod knows it.
+    /// How istiod's debug pages call it.
+    pub fn proxy_id(&self) -> String {
+        format!("{}.{}", self.pod, self.namespace)
+    }
+
+    /// Its id as a node of xDS.
     pub fn node_id(&self) -> String {
         let Self {
             pod,
@@ -81,7 +86,7 @@ impl SidecarOptions {
         json!({
             "node": {
                 "id": self.node_id(),
-                "cluster": format!("{}.{}", self.pod, self.namespace),
+                "cluster": self.proxy_id(),
                 "metadata": metadata,
             },
             "dynamic_resources": {
@@ -115,7 +120,7 @@ impl Sidecar {
     /// Starts Envoy and waits until its admin page answers. That says nothing of what istiod sends:
     /// for that see [`Sidecar::until_live`].
     pub async fn start(bed: &Testbed, options: &SidecarOptions) -> Result<Self> {
-        let name = format!("envoy-{}.{}", options.pod, options.namespace);
+        let name = format!("envoy-{}", options.proxy_id());
         let directory = bed.directory().join(&name);
         fs::create_dir(&directory).context("two sidecars of one pod")?;
         let config = directory.join("bootstrap.json");
