@@ -55,6 +55,13 @@ impl WantedKind {
         Self::new(SECRET, &["v1"]).within(namespace)
     }
 
+    /// One of the kinds of Istio's and Kubernetes' own that the core reads.
+    #[must_use]
+    pub fn own(kind: Kind) -> Option<Self> {
+        let mut own = Self::whole_config(&Registry::default()).into_iter();
+        own.find(|wanted| wanted.kind == kind)
+    }
+
     /// Only the objects of one namespace.
     #[must_use]
     pub fn within(mut self, namespace: &str) -> Self {

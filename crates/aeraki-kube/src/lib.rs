@@ -3,8 +3,12 @@
 mod jitter;
 
 pub mod discovery;
+pub mod events;
 pub mod kinds;
+pub mod status;
 pub mod watch;
 
+pub use events::{Notice, Notices, Recorder};
 pub use kinds::{Identity, WantedKind};
+pub use status::{Outputs, StatusWriter, Verdict};
 pub use watch::{Identities, KubeSource, Pace, Renewal, SourceError};
