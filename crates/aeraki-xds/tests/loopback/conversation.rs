@@ -9,7 +9,7 @@ use aeraki_xds::collection::COLLECTIONS;
 use tonic::Code;
 
 use super::fake_istiod::{FakeIstiod, Scenario, entry, resource};
-use super::{Running, eventually, settings};
+use super::running::{Running, eventually, settings};
 
 #[tokio::test]
 async fn config_arrives_follows_changes_and_goes() {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::fake_istiod::{FakeIstiod, Scenario, entry};
+use super::running::{Running, settings};
 use super::wire::{Fault, Wire};
-use super::{Running, settings};
 
 #[tokio::test]
 async fn a_cut_at_any_byte_changes_nothing_by_half() {
@@ -20,7 +20,7 @@ async fn a_cut_at_any_byte_changes_nothing_by_half() {
         let mut client = Running::start(settings);
         if bytes < 1_000 {
             let ended = || client.ends("cut") + client.ends("tls") > 1;
-            super::eventually(ended, "the client sees the cut").await;
+            super::running::eventually(ended, "the client sees the cut").await;
         }
         wire.set(Fault::None);
         let checked = |client: &Running| {

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::fake_istiod::{FakeIstiod, Scenario, entry};
 use super::pki::{Authority, Validity};
-use super::{Running, eventually, settings};
+use super::running::{Running, eventually, settings};
 
 /// The files of a client.
 struct Files(TempDir);
