@@ -2,10 +2,12 @@
 
 mod jitter;
 
+pub mod client;
 pub mod discovery;
 pub mod events;
 pub mod kinds;
 pub mod status;
+pub mod lease;
 pub mod watch;
 
 pub use events::{Notice, Notices, Recorder};
