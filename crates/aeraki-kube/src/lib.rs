@@ -5,9 +5,10 @@ mod jitter;
 pub mod client;
 pub mod discovery;
 pub mod events;
+pub mod filters;
 pub mod kinds;
-pub mod status;
 pub mod lease;
+pub mod status;
 pub mod watch;
 
 pub use events::{Notice, Notices, Recorder};

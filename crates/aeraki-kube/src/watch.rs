@@ -8,14 +8,14 @@
 //! kube's own watcher is not used: a page or a line that holds one unreadable object fails as a whole there, and a watch
 //! that may not start at a lost revision is tried again at the same one.
 
-mod backoff;
+pub(crate) mod backoff;
 mod follower;
-mod horizon;
+pub(crate) mod horizon;
 mod kind_state;
 mod pace;
 mod seen;
-mod trouble;
-mod wire;
+pub(crate) mod trouble;
+pub(crate) mod wire;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};

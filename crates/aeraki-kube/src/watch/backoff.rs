@@ -12,20 +12,20 @@ const LONGEST: Duration = Duration::from_secs(8);
 
 /// Pauses after failures in a row.
 #[derive(Default, Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// The pause after one more failure.
-    pub(super) fn pause(&mut self) -> Duration {
+    pub(crate) fn pause(&mut self) -> Duration {
         let pause = self.pause_by(jitter::unit());
         self.failures = self.failures.saturating_add(1);
         pause
     }
 
     /// It works again.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 

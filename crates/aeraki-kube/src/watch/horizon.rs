@@ -10,14 +10,14 @@ const DOUBTS: u8 = 2;
 
 /// The latest revision that the server has told of.
 #[derive(Default, Debug)]
-pub(super) struct Horizon {
+pub(crate) struct Horizon {
     newest: Revision,
     doubts: u8,
 }
 
 /// What a list is worth.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Admission {
+pub(crate) enum Admission {
     /// It goes as far as anything seen.
     Fresh,
     /// It is older: ask again.
@@ -28,7 +28,7 @@ pub(super) enum Admission {
 
 impl Horizon {
     /// Judges a list by its revision.
-    pub(super) fn admit(&mut self, list: Revision) -> Admission {
+    pub(crate) fn admit(&mut self, list: Revision) -> Admission {
         if !list.is_before(self.newest) {
             self.doubts = 0;
             self.newest = self.newest.max(list);
@@ -46,7 +46,7 @@ impl Horizon {
     }
 
     /// An event or a bookmark got this far.
-    pub(super) fn pass(&mut self, revision: Revision) {
+    pub(crate) fn pass(&mut self, revision: Revision) {
         self.newest = self.newest.max(revision);
     }
 }

@@ -8,7 +8,7 @@ use crate::kinds::WantedKind;
 
 /// Why a request came to nothing.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// The API server, or the way to it.
     #[error(transparent)]
     Request(#[from] Error),
@@ -28,12 +28,12 @@ pub(super) enum Trouble {
 
 impl Trouble {
     /// Whether the history that was asked for is gone: only a new list helps.
-    pub(super) fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.code() == Some(410)
     }
 
     /// Whether it is only that the way to the server broke.
-    pub(super) fn is_connection(&self) -> bool {
+    pub(crate) fn is_connection(&self) -> bool {
         !matches!(self, Self::Request(Error::Api(_)) | Self::Answer(_))
     }
 
@@ -45,7 +45,7 @@ impl Trouble {
     }
 
     /// The problem, as people see it.
-    pub(super) fn report(&self, wanted: &WantedKind, resource: Option<&ApiResource>) -> Diagnostic {
+    pub(crate) fn report(&self, wanted: &WantedKind, resource: Option<&ApiResource>) -> Diagnostic {
         let key = wanted.all_objects();
         let sentence = format!("{} cannot be read: {}", wanted.kind(), self.sentence());
         let diagnostic = Diagnostic::new(&catalogue::UNLISTED_KIND, &key, sentence);
@@ -56,7 +56,7 @@ impl Trouble {
     }
 
     /// The error and what it comes from: transport errors say what matters at their end.
-    pub(super) fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         if let Self::Request(Error::Api(status)) = self {
             return status.message.clone();
         }
@@ -74,14 +74,14 @@ impl Trouble {
 }
 
 /// The server that lacks the kind.
-pub(super) fn unserved(wanted: &WantedKind) -> Diagnostic {
+pub(crate) fn unserved(wanted: &WantedKind) -> Diagnostic {
     let versions = wanted.versions().join(", ");
     let sentence = format!("the API server has no {} ({versions})", wanted.kind());
     Diagnostic::new(&catalogue::UNSERVED_KIND, &wanted.all_objects(), sentence)
 }
 
 /// The server that no longer has a kind of which objects are known.
-pub(super) fn vanished(wanted: &WantedKind) -> Diagnostic {
+pub(crate) fn vanished(wanted: &WantedKind) -> Diagnostic {
     let sentence = format!("the API server no longer has {}", wanted.kind());
     Diagnostic::new(&catalogue::UNLISTED_KIND, &wanted.all_objects(), sentence)
         .help("its objects count as they were last seen until the server says so again")

@@ -5,9 +5,9 @@ use serde_json::value::RawValue;
 
 /// One page of a list.
 #[derive(Deserialize)]
-pub(super) struct Page<'a> {
+pub(crate) struct Page<'a> {
     #[serde(default)]
-    pub(super) metadata: PageMeta,
+    pub(crate) metadata: PageMeta,
     #[serde(borrow, default)]
     items: Option<Vec<&'a RawValue>>,
 }
@@ -15,26 +15,26 @@ pub(super) struct Page<'a> {
 /// Where the list stands in the server's history, and how to ask for the next page.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct PageMeta {
-    pub(super) resource_version: String,
+pub(crate) struct PageMeta {
+    pub(crate) resource_version: String,
     #[serde(rename = "continue")]
-    pub(super) next: String,
+    pub(crate) next: String,
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+    pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
 
     /// The objects, each as its own text.
-    pub(super) fn items(&self) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn items(&self) -> impl Iterator<Item = &'a str> {
         self.items.iter().flatten().map(|item| item.get())
     }
 }
 
 /// One line of a watch.
 #[derive(Debug)]
-pub(super) enum Line<'a> {
+pub(crate) enum Line<'a> {
     /// An object is new or changed.
     Put(&'a str),
     /// An object is gone; this was its last state.
@@ -48,9 +48,9 @@ pub(super) enum Line<'a> {
 /// Why a watch cannot go on.
 #[derive(Deserialize, Default, Debug, PartialEq, Eq)]
 #[serde(default)]
-pub(super) struct Failure {
-    pub(super) code: u16,
-    pub(super) message: String,
+pub(crate) struct Failure {
+    pub(crate) code: u16,
+    pub(crate) message: String,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +68,7 @@ struct BookmarkObject {
 
 impl<'a> Line<'a> {
     /// Reads a line; `None` for a type of line that nobody has heard of.
-    pub(super) fn parse(line: &'a str) -> Result<Option<Self>, serde_json::Error> {
+    pub(crate) fn parse(line: &'a str) -> Result<Option<Self>, serde_json::Error> {
         let RawLine { what, object } = serde_json::from_str(line)?;
         let object = object.get();
         Ok(Some(match what {

@@ -1,0 +1,116 @@
+//! The EnvoyFilters of the cluster, as they are: ours to compare and replace, everyone's so as not to touch them.
+//!
+//! ```text
+//!  Follower ── list, watch ──▶ Index (pure) ──▶ Changes ──▶ whoever plans
+//!  the writer ── answers ────▶  └──▶ what a replacement must carry over ──▶ the writer
+//! ```
+//!
+//! All EnvoyFilters are followed, not only labelled ones: a foreign object may have a name that we want, or patch a
+//! listener before we do. Of an object no more is kept than that takes; what it says is told once.
+//!
+//! Nothing here judges what is wanted.
+
+mod follower;
+mod index;
+mod live;
+mod order;
+mod rival;
+mod touch;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aeraki_core::FilterKey;
+use kube::Client;
+use tokio::sync::Notify;
+
+pub use index::Changes;
+pub use order::Rank;
+pub use rival::Rival;
+pub use touch::{Touch, touches};
+
+pub(crate) use index::Index;
+pub(crate) use live::{Decoded, Live, creation};
+
+use crate::watch::Pace;
+use follower::Follower;
+
+/// Where EnvoyFilters are, under the API's root.
+pub(crate) const GROUP_PATH: &str = "/apis/networking.istio.io/v1alpha3";
+
+/// What is known of the cluster's EnvoyFilters; clones share it.
+#[derive(Clone, Debug)]
+pub struct Filters(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    index: Mutex<Index>,
+    problem: Mutex<Option<String>>,
+    news: Notify,
+}
+
+impl Filters {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(root_namespace: &str) -> Self {
+        Self(Arc::new(Shared {
+            index: Mutex::new(Index::new(root_namespace)),
+            problem: Mutex::new(None),
+            news: Notify::new(),
+        }))
+    }
+
+    /// Keeps this current by list and watch, of one namespace or of all, as long as it is awaited. It never gives up.
+    pub async fn follow(&self, client: Client, namespace: Option<&str>, pace: Pace) {
+        Follower::new(client, self.clone(), namespace, pace)
+            .run()
+            .await;
+    }
+
+    /// Waits until something changed, and tells all that changed since the last call. For one caller only.
+    pub async fn changed(&self) -> Changes {
+        loop {
+            let changes = self.index().take_changes();
+            match changes {
+                Some(changes) => return changes,
+                None => self.0.news.notified().await,
+            }
+        }
+    }
+
+    /// The foreign EnvoyFilters that patch a listener which this EnvoyFilter of ours patches, and go before it.
+    #[must_use]
+    pub fn rivals(&self, key: &FilterKey) -> Vec<Rival> {
+        self.index().rivals(key)
+    }
+
+    /// Why what is known may be old, if it may.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let problem = self.0.problem.lock();
+        problem.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is kept of an EnvoyFilter, if it is there.
+    pub(crate) fn get(&self, key: &FilterKey) -> Option<Live> {
+        self.index().get(key).cloned()
+    }
+
+    /// Lets the index take something in, and wakes whoever waits for changes.
+    pub(crate) fn learn<R>(&self, word: impl FnOnce(&mut Index) -> R) -> R {
+        let result = word(&mut self.index());
+        self.0.news.notify_one();
+        result
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.0.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_problem(&self, problem: Option<String>) {
+        *self
+            .0
+            .problem
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = problem;
+    }
+}
