@@ -9,7 +9,7 @@ use super::mesh::{Files, ISTIOD, bed, namespace, secure};
 use super::running::{Running, settings};
 
 async fn assert_refused(settings: Settings, reason: &str) {
-    let mut client = Running::start(settings);
+    let client = Running::start(settings);
     client.until_ended(reason).await;
     assert!(client.objects.is_empty() && client.epoch().is_none());
     client.stop().await;
