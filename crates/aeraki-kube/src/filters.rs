@@ -29,7 +29,7 @@ pub use rival::Rival;
 pub use touch::{Touch, touches};
 
 pub(crate) use index::Index;
-pub(crate) use live::{Decoded, Live, creation};
+pub(crate) use live::{Decoded, Live, creation, fingerprint};
 
 use crate::watch::Pace;
 use follower::Follower;
@@ -93,6 +93,11 @@ impl Filters {
     /// What is kept of an EnvoyFilter, if it is there.
     pub(crate) fn get(&self, key: &FilterKey) -> Option<Live> {
         self.index().get(key).cloned()
+    }
+
+    /// Whether there is a proxy that both EnvoyFilters reach.
+    pub(crate) fn meet(&self, one: &FilterKey, two: &FilterKey) -> bool {
+        self.index().meet(one, two)
     }
 
     /// Lets the index take something in, and wakes whoever waits for changes.

@@ -10,8 +10,11 @@ pub mod kinds;
 pub mod lease;
 pub mod status;
 pub mod watch;
+pub mod writer;
 
 pub use events::{Notice, Notices, Recorder};
+pub use filters::Filters;
 pub use kinds::{Identity, WantedKind};
 pub use status::{Outputs, StatusWriter, Verdict};
 pub use watch::{Identities, KubeSource, Pace, Renewal, SourceError};
+pub use writer::{Orders, Outcome, Pending, Writer, WriterOptions};

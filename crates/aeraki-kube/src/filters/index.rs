@@ -184,7 +184,7 @@ impl Index {
     }
 
     /// Whether there is a proxy that both can reach.
-    fn meet(&self, one: &FilterKey, two: &FilterKey) -> bool {
+    pub(crate) fn meet(&self, one: &FilterKey, two: &FilterKey) -> bool {
         one.namespace == two.namespace || self.is_root(one) || self.is_root(two)
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct Live {
     pub(crate) priority: i32,
     /// Whether it is ours: then we may write over it and delete it.
     pub(crate) is_ours: bool,
+    /// Whether it is to be deleted, and only waits for its finalizers.
+    pub(crate) is_ending: bool,
     /// Which listeners it patches.
     pub(crate) touches: Box<[Touch]>,
     /// What others put on it.
@@ -81,6 +83,8 @@ struct RawMeta<'a> {
     #[serde(default)]
     creation_timestamp: Option<Timestamp>,
     #[serde(default)]
+    deletion_timestamp: Option<Timestamp>,
+    #[serde(default)]
     labels: BTreeMap<String, String>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
@@ -123,6 +127,7 @@ impl Decoded {
             created: raw.metadata.creation_timestamp,
             priority,
             is_ours,
+            is_ending: raw.metadata.deletion_timestamp.is_some(),
             touches,
             fingerprint: fingerprint(&content),
             kept: Kept::of(
@@ -282,7 +287,8 @@ impl<'a> Meta<'a> {
     }
 }
 
-fn fingerprint(content: &Content) -> u64 {
+/// A short mark of what an object says.
+pub(crate) fn fingerprint(content: &Content) -> u64 {
     let (labels, annotations) = (owned(content.labels()), owned(content.annotations()));
     hash(&labels, &annotations, content.spec_text())
 }

@@ -38,7 +38,7 @@ impl Touch {
     }
 
     /// The port, also where only an outbound listener's name (`<address>_<port>`) tells it.
-    fn known_port(&self) -> u32 {
+    pub(crate) fn known_port(&self) -> u32 {
         if self.port != 0 || self.direction == Some(Direction::Inbound) {
             return self.port;
         }

@@ -7,8 +7,8 @@ use crate::jitter;
 /// The shortest pause, before jitter.
 const SHORTEST: Duration = Duration::from_millis(400);
 
-/// The longest pause: short enough that the view is whole again ten seconds after the API server is.
-const LONGEST: Duration = Duration::from_secs(8);
+/// The longest pause, where nothing else is said: short enough that the view is whole again ten seconds after the API server is.
+pub(crate) const LONGEST: Duration = Duration::from_secs(8);
 
 /// Pauses after failures in a row.
 #[derive(Default, Debug)]
@@ -29,11 +29,15 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// From half the pause to all of it.
     fn pause_by(&self, unit: f64) -> Duration {
-        let doubled = SHORTEST.saturating_mul(1 << self.failures.min(16));
-        doubled.min(LONGEST).mul_f64(0.5 + unit / 2.0)
+        pause_after(self.failures, LONGEST, unit)
     }
+}
+
+/// The pause after so many failures before the last one: from half of it to all of it, as `unit` is from 0 to 1.
+pub(crate) fn pause_after(failures: u32, longest: Duration, unit: f64) -> Duration {
+    let doubled = SHORTEST.saturating_mul(1 << failures.min(16));
+    doubled.min(longest).mul_f64(0.5 + unit / 2.0)
 }
 
 #[cfg(test)]

@@ -60,17 +60,22 @@ impl Trouble {
         if let Self::Request(Error::Api(status)) = self {
             return status.message.clone();
         }
-        let mut sentence = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            let text = error.to_string();
-            if !sentence.ends_with(&text) {
-                sentence = format!("{sentence}: {text}");
-            }
-            source = error.source();
-        }
-        sentence
+        chain(self)
     }
+}
+
+/// An error and what it comes from, each word once.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut sentence = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let text = error.to_string();
+        if !sentence.ends_with(&text) {
+            sentence = format!("{sentence}: {text}");
+        }
+        source = error.source();
+    }
+    sentence
 }
 
 /// The server that lacks the kind.
