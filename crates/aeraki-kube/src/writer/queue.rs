@@ -176,7 +176,10 @@ impl Queue {
             match intent {
                 Some(Intent::Delete) if turns && !is_early => late.insert(key.clone()),
                 Some(Intent::Delete) | None => false,
-                Some(intent) => self.is_untried(key, intent) && writes.insert(key.clone()),
+                Some(intent) => {
+                    let order = self.orders.get(key);
+                    order.is_none_or(|order| order.is_untried(intent)) && writes.insert(key.clone())
+                }
             };
         }
         self.gates.build(writes, late);
@@ -185,11 +188,6 @@ impl Queue {
             self.gates.build(before, BTreeSet::from([key.clone()]));
         }
         freed
-    }
-
-    fn is_untried(&self, key: &FilterKey, intent: &Intent) -> bool {
-        let order = self.orders.get(key);
-        order.is_none_or(|order| order.failures == 0 || !order.intent.is_same(intent))
     }
 
     fn order(&mut self, key: &FilterKey, intent: Intent, lane: Lane, now: Instant) {
@@ -408,6 +406,7 @@ impl Queue {
         let Some(order) = self.orders.get_mut(key) else {
             return followup;
         };
+        order.is_tried |= matches!(end, End::Failed(_));
         match end {
             End::Fenced => return followup,
             End::Failed(setback) => {
@@ -418,6 +417,7 @@ impl Queue {
             End::Written | End::Settled => {
                 order.failures = 0;
                 order.is_common = false;
+                order.is_tried = false;
                 self.failing.remove(key);
             }
         }

@@ -14,6 +14,8 @@ pub(super) struct Order {
     pub(super) failures: u32,
     /// Whether the last failure was not about this object alone.
     pub(super) is_common: bool,
+    /// Whether what is wanted now has been tried.
+    pub(super) is_tried: bool,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,7 @@ impl Order {
             place: Place::Behind,
             failures: 0,
             is_common: false,
+            is_tried: false,
         }
     }
 
@@ -66,10 +69,18 @@ impl Order {
         }
     }
 
+    /// Whether this intent would be news to it, or has not been tried yet.
+    pub(super) fn is_untried(&self, intent: &Intent) -> bool {
+        let is_superseded = matches!(self.place, Place::InFlight { next: Some(_), .. });
+        is_superseded || !self.is_tried || !self.intent.is_same(intent)
+    }
+
     /// Makes it another one. An object that was refused for what it says is tried anew when it says something else; whether
     /// that is so.
     pub(super) fn change(&mut self, intent: Intent, lane: Lane) -> bool {
-        let begins_anew = !self.is_common && !self.intent.is_same(&intent);
+        let is_same = self.intent.is_same(&intent);
+        let begins_anew = !self.is_common && !is_same;
+        self.is_tried &= is_same;
         self.intent = intent;
         self.lane = lane;
         if begins_anew {

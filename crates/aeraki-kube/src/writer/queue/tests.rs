@@ -178,13 +178,17 @@ fn a_deletion_that_must_go_first_does_so_and_cannot_block_for_ever() {
     assert_eq!(turns(&mut queue, now), [2], "its first try is enough");
 }
 
+/// Most happens to a few of all the keys.
+const FEW: usize = 6;
 const KEYS: usize = 80;
 const LIMIT: usize = 5;
 
+/// Words for keys; those marked wait for the batch's first deletion.
+type Batch = BTreeMap<usize, (Said, bool)>;
+
 #[derive(Clone, Debug)]
 enum Happening {
-    /// Words for keys: nothing, versions, or a deletion. Those marked wait for the batch's first deletion.
-    Give(BTreeMap<usize, (Said, bool)>),
+    Give(Batch),
     Take,
     End(usize, Ended),
     Wait(u64),
@@ -205,7 +209,7 @@ enum Ended {
     Failed(bool),
 }
 
-fn said() -> impl Strategy<Value = Said> {
+fn said() -> impl Strategy<Value = Said> + Clone {
     prop_oneof![
         1 => Just(Said::Nothing),
         4 => (0..3u8).prop_map(Said::Put),
@@ -214,10 +218,14 @@ fn said() -> impl Strategy<Value = Said> {
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
-    let word = || (said(), prop::bool::weighted(0.2));
-    let few = prop::collection::btree_map(0..6usize, word(), 1..5);
-    let all = prop::collection::vec(word(), KEYS);
-    let all = all.prop_map(|words| words.into_iter().enumerate().collect());
+    let word = (said(), prop::bool::weighted(0.2));
+    let few = prop::collection::btree_map(0..FEW, word, 1..5);
+    // A backfill says something of every key.
+    let backfill = |(mut words, version): (Batch, u8)| {
+        words.extend((FEW..KEYS).map(|n| (n, (Said::Put(version), false))));
+        words
+    };
+    let many = (few.clone(), 0..3u8).prop_map(backfill);
     let ended = prop_oneof![
         3 => Just(Ended::Written),
         1 => Just(Ended::Settled),
@@ -227,7 +235,7 @@ fn happening() -> impl Strategy<Value = Happening> {
     ];
     prop_oneof![
         8 => few.prop_map(Happening::Give),
-        1 => all.prop_map(Happening::Give),
+        1 => many.prop_map(Happening::Give),
         20 => Just(Happening::Take),
         16 => (0..LIMIT, ended).prop_map(|(n, ended)| Happening::End(n, ended)),
         3 => (0..3000u64).prop_map(Happening::Wait),
@@ -245,6 +253,12 @@ struct Known {
     ended: usize,
     turned: usize,
     in_flight: bool,
+    /// What is being tried.
+    taken: Said,
+    /// A word came during the try.
+    has_next: bool,
+    /// The last word was tried, and failed.
+    is_tried: bool,
 }
 
 /// `key` may be tried only when this many tries of `other` have ended, or its sort of word has changed.
@@ -274,6 +288,9 @@ impl Model {
             ended: 0,
             turned: 0,
             in_flight: false,
+            taken: Said::Nothing,
+            has_next: false,
+            is_tried: false,
         };
         Self {
             queue: Queue::new(LIMIT),
@@ -283,7 +300,7 @@ impl Model {
         }
     }
 
-    fn give(&mut self, batch: &BTreeMap<usize, (Said, bool)>) {
+    fn give(&mut self, batch: &Batch) {
         let of = |wanted: fn(Said) -> bool| {
             let meant = batch.iter().filter(move |(_, (said, _))| wanted(*said));
             meant.map(|(n, _)| *n)
@@ -305,10 +322,9 @@ impl Model {
         for put in of(is_put) {
             let known = self.known[put];
             let tries = known.ended + 1 + usize::from(known.in_flight);
-            let is_tried = before[put].is_open
-                && before[put].failures > 0
-                && !known.in_flight
-                && before[put].said == known.said;
+            let stood = before[put];
+            let is_tried =
+                stood.is_open && stood.is_tried && !stood.has_next && stood.said == known.said;
             for deletion in of(|said| said == Said::Delete) {
                 let is_new = !before[deletion].is_open || before[deletion].said != Said::Delete;
                 if is_new && !is_tried && Some(deletion) != early {
@@ -329,6 +345,8 @@ impl Model {
         let known = &mut self.known[n];
         let sort = |known: &Known| (known.is_open, known.said == Said::Delete);
         let before = sort(known);
+        known.is_tried &= known.said == said;
+        known.has_next |= known.in_flight;
         known.said = said;
         known.is_open = said != Said::Nothing;
         let turns = sort(known) != before;
@@ -356,6 +374,7 @@ impl Model {
         let expected = intent(n, known.said).expect("something is to be done");
         assert!(task.intent.is_same(&expected), "not the last word on {n}");
         known.in_flight = true;
+        known.taken = known.said;
         for rule in self.rules.iter().filter(|rule| rule.key == n) {
             let other = self.known[rule.other];
             let is_over = if rule.must_succeed {
@@ -378,27 +397,30 @@ impl Model {
     fn end(&mut self, nth: usize, ended: Ended) {
         let mut flying = (0..KEYS).filter(|n| self.known[*n].in_flight);
         let Some(n) = flying.nth(nth) else { return };
-        let queue = &mut self.queue;
-        let told = match queue.orders[&key(n)].place {
-            Place::InFlight { ref next, .. } => next.is_some(),
-            _ => panic!("{n} is in flight"),
-        };
         let end = match ended {
             Ended::Written => End::Written,
             Ended::Settled => End::Settled,
             Ended::Fenced => End::Fenced,
             Ended::Failed(is_common) => failure(is_common),
         };
-        queue.ended(&key(n), &end, self.now, 0.5);
+        self.queue.ended(&key(n), &end, self.now, 0.5);
         let known = &mut self.known[n];
         known.in_flight = false;
+        let has_next = std::mem::take(&mut known.has_next);
         match ended {
-            Ended::Fenced => return,
-            Ended::Failed(_) => known.failures += 1,
+            Ended::Fenced => {
+                known.ended += usize::from(has_next);
+                return;
+            }
+            Ended::Failed(_) => {
+                known.failures += 1;
+                known.is_tried = known.taken == known.said;
+            }
             Ended::Written | Ended::Settled => {
                 known.failures = 0;
                 // A word that came meanwhile is still to be carried out.
-                known.is_open &= told;
+                known.is_open &= has_next;
+                known.is_tried = false;
             }
         }
         known.ended += 1;
