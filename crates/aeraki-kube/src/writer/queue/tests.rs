@@ -102,10 +102,7 @@ fn a_wish_for_a_rest_is_granted_and_better_weather_does_not_shorten_it() {
         queue.ended(&key(n), &End::Failed(setback), now, 1.0);
     }
     // A storm: one at a time, and not at once.
-    assert_eq!(
-        queue.due(now),
-        Some(now + Duration::from_millis(6400).min(LONGEST_PROBE))
-    );
+    assert_eq!(queue.due(now), Some(now + Duration::from_secs(2)));
     let probe = queue.due(now).expect("a probe");
     assert_eq!(turns(&mut queue, probe).len(), 1);
     let probed = (1..40)
@@ -116,8 +113,6 @@ fn a_wish_for_a_rest_is_granted_and_better_weather_does_not_shorten_it() {
     assert_eq!(turns(&mut queue, probe).len(), 38);
     assert_eq!(turns(&mut queue, now + Duration::from_secs(7)), [0]);
 }
-
-const LONGEST_PROBE: Duration = Duration::from_secs(2);
 
 #[test]
 fn an_object_that_is_refused_is_tried_at_once_when_it_says_something_else() {
@@ -308,7 +303,7 @@ impl Model {
         let is_put = |said| matches!(said, Said::Put(_));
         let first_deletion = of(|said| said == Said::Delete).next();
         let waits = |n: &usize| is_put(batch[n].0) && batch[n].1 && first_deletion.is_some();
-        let early = first_deletion.filter(|_| batch.keys().any(|n| waits(n)));
+        let early = first_deletion.filter(|_| batch.keys().any(&waits));
         let words = batch.iter().map(|(n, (said, _))| Word {
             key: key(*n),
             intent: intent(*n, *said),
