@@ -205,7 +205,7 @@ pub(crate) async fn client(bed: &Testbed, proxy: &HttpProxy, account: &str) -> C
 
 pub(crate) fn brisk() -> WriterOptions {
     WriterOptions {
-        answer: Duration::from_secs(2),
+        answer: Duration::from_secs(1),
         ..WriterOptions::default()
     }
 }
