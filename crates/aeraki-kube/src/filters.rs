@@ -28,11 +28,13 @@ pub use order::Rank;
 pub use rival::Rival;
 pub use touch::{Touch, touches};
 
-pub(crate) use index::Index;
-pub(crate) use live::{Decoded, Live, creation, fingerprint};
+pub(crate) use live::{Live, creation, fingerprint};
 
+use crate::kinds::{Revision, Uid};
 use crate::watch::Pace;
 use follower::Follower;
+use index::Index;
+use live::{Decoded, Glance};
 
 /// Where EnvoyFilters are, under the API's root.
 pub(crate) const GROUP_PATH: &str = "/apis/networking.istio.io/v1alpha3";
@@ -100,8 +102,24 @@ impl Filters {
         self.index().meet(one, two)
     }
 
+    /// Takes in an object's JSON, from wherever it comes; returns which state of it that is. What is known already is not
+    /// decoded again: the watch tells what the answer to a write told, or the other way round.
+    pub(crate) fn put(&self, text: &str) -> Result<Revision, serde_json::Error> {
+        let glance = Glance::read(text)?;
+        if !self.index().is_old(&glance) {
+            let object = Decoded::read(text)?;
+            self.learn(|index| index.put(object));
+        }
+        Ok(glance.revision)
+    }
+
+    /// The object of this uid is gone, as we know for sure.
+    pub(crate) fn vanished(&self, key: &FilterKey, uid: Uid) {
+        self.learn(|index| index.vanished(key, uid));
+    }
+
     /// Lets the index take something in, and wakes whoever waits for changes.
-    pub(crate) fn learn<R>(&self, word: impl FnOnce(&mut Index) -> R) -> R {
+    fn learn<R>(&self, word: impl FnOnce(&mut Index) -> R) -> R {
         let result = word(&mut self.index());
         self.0.news.notify_one();
         result

@@ -14,7 +14,7 @@ use kube::{Client, Error};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::live::Decoded;
+use super::live::Glance;
 use super::{Filters, GROUP_PATH};
 use crate::kinds::Revision;
 use crate::watch::Pace;
@@ -98,18 +98,20 @@ impl Follower {
             if std::mem::take(&mut is_first) {
                 self.begin(&at)?;
             }
-            let objects: Vec<Decoded> = page.items().filter_map(decoded).collect();
-            self.filters.learn(|index| {
-                for object in objects {
-                    index.listed(object);
-                }
-            });
+            page.items().for_each(|object| self.take_listed(object));
             if page.metadata.next.is_empty() {
                 self.filters
                     .learn(|index| index.end_list(Revision::of(&at)));
                 return Ok(at);
             }
             params.continue_token = Some(page.metadata.next);
+        }
+    }
+
+    fn take_listed(&self, text: &str) {
+        if let Some(Glance { key, .. }) = readable(Glance::read(text)) {
+            self.filters.learn(|index| index.listed(&key));
+            readable(self.filters.put(text));
         }
     }
 
@@ -168,28 +170,20 @@ impl Follower {
         let Some(line) = Line::parse(line)? else {
             return Ok(Revision::UNKNOWN);
         };
-        let object = match line {
+        let at = match line {
             Line::Bookmark(at) => return Ok(Revision::of(&at)),
             Line::Failed(failure) => {
                 let status = kube::core::Status::failure(&failure.message, "Expired");
                 // Whatever ends a watch from within: only a new list tells what is there.
                 return Err(Error::Api(status.with_code(410).boxed()).into());
             }
-            Line::Put(object) | Line::Gone(object) => decoded(object),
+            Line::Put(object) => readable(self.filters.put(object)),
+            Line::Gone(object) => readable(Glance::read(object)).map(|last| {
+                self.filters.learn(|index| index.deleted(&last));
+                last.revision
+            }),
         };
-        let Some(object) = object else {
-            return Ok(Revision::UNKNOWN);
-        };
-        let at = object.live.revision;
-        let is_put = matches!(line, Line::Put(_));
-        self.filters.learn(|index| {
-            if is_put {
-                index.put(object);
-            } else {
-                index.deleted(&object);
-            }
-        });
-        Ok(at)
+        Ok(at.unwrap_or(Revision::UNKNOWN))
     }
 
     /// Says what is wrong once, not at every try.
@@ -214,11 +208,10 @@ impl Follower {
     }
 }
 
-/// An object; `None` if it has no name or identity, which the API server gives to all.
-fn decoded(text: &str) -> Option<Decoded> {
-    let object = Decoded::read(text);
-    if let Err(error) = &object {
+/// What was read; `None` if the object has no name or identity, which the API server gives to all.
+fn readable<T>(read: Result<T, serde_json::Error>) -> Option<T> {
+    if let Err(error) = &read {
         warn!(%error, "EnvoyFilter passed over");
     }
-    object.ok()
+    read.ok()
 }

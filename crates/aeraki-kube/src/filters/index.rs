@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aeraki_core::{Content, FilterKey};
 
-use super::live::{Decoded, Live};
+use super::live::{Decoded, Glance, Live};
 use super::order::Rank;
 use super::rival::Rival;
 use crate::kinds::{Revision, Uid};
@@ -73,12 +73,22 @@ impl Index {
         }
     }
 
-    /// The list shows this object.
-    pub(crate) fn listed(&mut self, object: Decoded) {
+    /// The list shows an object of this name.
+    pub(crate) fn listed(&mut self, key: &FilterKey) {
         if let Some(list) = &mut self.list {
-            list.insert(object.key.clone());
+            list.insert(key.clone());
         }
-        self.put(object);
+    }
+
+    /// Whether this state of an object tells nothing: a later one is known, or the object's end.
+    pub(crate) fn is_old(&self, state: &Glance) -> bool {
+        self.outdates(&state.key, state.uid, state.revision)
+    }
+
+    fn outdates(&self, key: &FilterKey, uid: Uid, revision: Revision) -> bool {
+        let is_gone = self.gone.get(key).is_some_and(|gone| gone.uid == uid);
+        let there = self.there.get(key).filter(|_| !self.is_rewound);
+        is_gone || there.is_some_and(|live| revision.is_by(live.revision))
     }
 
     /// The list has ended: what it did not show is gone, unless it came after.
@@ -103,13 +113,10 @@ impl Index {
     /// An object is like this: from a watch, or the answer to a write or a look of our own.
     pub(crate) fn put(&mut self, object: Decoded) {
         let Decoded { key, live, content } = object;
-        if self.gone.get(&key).is_some_and(|gone| gone.uid == live.uid) {
+        if self.outdates(&key, live.uid, live.revision) {
             return;
         }
         let before = self.there.get(&key);
-        if !self.is_rewound && before.is_some_and(|before| live.revision.is_by(before.revision)) {
-            return;
-        }
         let is_same = before.is_some_and(|before| before.says_the_same_as(&live));
         let was_rival = before.is_some_and(is_rival);
         if !is_same {
@@ -120,15 +127,12 @@ impl Index {
     }
 
     /// The watch says that an object is gone; its revision is that of its end.
-    pub(crate) fn deleted(&mut self, last: &Decoded) {
-        let at = last.live.revision;
-        if self
-            .get(&last.key)
-            .is_some_and(|live| !at.is_before(live.revision))
-        {
+    pub(crate) fn deleted(&mut self, last: &Glance) {
+        let is_known = |live: &Live| !last.revision.is_before(live.revision);
+        if self.get(&last.key).is_some_and(is_known) {
             self.take_out(&last.key);
         }
-        self.bury(&last.key, last.live.uid);
+        self.bury(&last.key, last.uid);
     }
 
     /// We know that the object of this uid is gone: we deleted it, or it was not there when we looked.
@@ -207,3 +211,6 @@ impl Index {
 fn is_rival(live: &Live) -> bool {
     !live.is_ours && !live.touches.is_empty()
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,6 +62,51 @@ pub(crate) struct Decoded {
     pub(crate) content: Content,
 }
 
+/// Which state of which object a JSON is, read without the rest of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Glance {
+    pub(crate) key: FilterKey,
+    pub(crate) uid: Uid,
+    pub(crate) revision: Revision,
+}
+
+#[derive(Deserialize)]
+struct RawGlance<'a> {
+    #[serde(borrow)]
+    metadata: RawName<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawName<'a> {
+    name: &'a str,
+    #[serde(default)]
+    namespace: &'a str,
+    #[serde(default)]
+    uid: &'a str,
+    #[serde(default)]
+    resource_version: &'a str,
+}
+
+impl Glance {
+    /// Looks at an object's JSON.
+    ///
+    /// # Errors
+    /// When it has no name or no identity, which the API server gives to all.
+    pub(crate) fn read(text: &str) -> Result<Self, serde_json::Error> {
+        let RawGlance { metadata } = serde_json::from_str(text)?;
+        let uid = metadata.uid.parse();
+        Ok(Self {
+            key: FilterKey {
+                namespace: metadata.namespace.into(),
+                name: metadata.name.into(),
+            },
+            uid: uid.map_err(|_| serde::de::Error::custom("its uid is no UUID"))?,
+            revision: Revision::of(metadata.resource_version),
+        })
+    }
+}
+
 #[derive(Deserialize)]
 struct Raw<'a> {
     #[serde(borrow)]
@@ -308,3 +353,6 @@ fn owned<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeMap<String
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

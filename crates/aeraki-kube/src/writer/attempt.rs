@@ -12,7 +12,7 @@ use super::failure::{Failure, Reason};
 use super::intent::{Intent, Verb};
 use super::queue::{End, Task};
 use super::wire::{Answer, Ask};
-use crate::filters::{Decoded, Filters, Live, creation};
+use crate::filters::{Filters, Live, creation};
 use crate::kinds::Uid;
 use crate::lease::Fence;
 
@@ -201,14 +201,13 @@ impl Courier {
     }
 
     fn put(&self, text: &str) -> Result<(), Failure> {
-        let object = Decoded::read(text).map_err(Failure::unreadable)?;
-        self.filters.learn(|index| index.put(object));
-        Ok(())
+        let put = self.filters.put(text);
+        put.map(drop).map_err(Failure::unreadable)
     }
 
     fn forget(&self, key: &FilterKey, uid: Option<Uid>) {
         if let Some(uid) = uid {
-            self.filters.learn(|index| index.vanished(key, uid));
+            self.filters.vanished(key, uid);
         }
     }
 
@@ -218,5 +217,86 @@ impl Courier {
             Ok(Err(error)) => Err(Failure::unreachable(&error)),
             Ok(Ok(answer)) => Ok(answer),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use aeraki_api::networking::EnvoyFilter;
+    use aeraki_core::draft::Direction;
+    use aeraki_core::object::{Kind, ObjectKey};
+    use aeraki_core::protocol::Protocol;
+    use aeraki_core::{Content, Filter};
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn key() -> FilterKey {
+        FilterKey {
+            namespace: "shop".into(),
+            name: "aeraki-outbound-a".into(),
+        }
+    }
+
+    fn wanted(priority: i32) -> Arc<Filter> {
+        let object = json!({
+            "metadata": {"labels": {"manager": "Aeraki"}, "annotations": {"aeraki.net/service": "a"}},
+            "spec": EnvoyFilter { priority, ..EnvoyFilter::default() },
+        });
+        Arc::new(Filter {
+            key: key(),
+            service: ObjectKey::new(Kind::SERVICE_ENTRY, "shop", "a"),
+            host: "a".to_owned(),
+            port: 1,
+            protocol: Protocol::Dubbo,
+            direction: Direction::Outbound,
+            content: Content::of(&serde_json::from_value(object).expect("an EnvoyFilter")),
+        })
+    }
+
+    /// What is there: an object of ours with this priority, perhaps about to go; or a foreign one.
+    fn there(priority: i32, metadata: &serde_json::Value) -> Live {
+        let filters = Filters::new("istio-system");
+        let mut object = json!({
+            "metadata": {"name": &*key().name, "namespace": "shop", "resourceVersion": "4",
+                "uid": "00f0a4c2-0e3d-4b8e-9d53-1a2b3c4d5e6f",
+                "labels": {"manager": "Aeraki"}, "annotations": {"aeraki.net/service": "a"}},
+            "spec": {"priority": priority},
+        });
+        for (field, value) in metadata.as_object().expect("fields") {
+            object["metadata"][field] = value.clone();
+        }
+        filters.put(&object.to_string()).expect("an object");
+        filters.get(&key()).expect("it is there")
+    }
+
+    fn moves(intent: &Intent, live: Option<&Live>) -> String {
+        match decide(intent, &key(), live) {
+            Move::Nothing => "nothing".to_owned(),
+            Move::Foreign => "foreign".to_owned(),
+            Move::Write(verb, ..) => verb.to_string(),
+        }
+    }
+
+    #[rstest]
+    #[case::missing(None, "create", "create", "nothing")]
+    #[case::as_wanted(Some(there(7, &json!({}))), "nothing", "nothing", "delete")]
+    // A creation never writes over what the planner has not seen.
+    #[case::otherwise(Some(there(1, &json!({}))), "nothing", "update", "delete")]
+    #[case::foreign(Some(there(1, &json!({"annotations": {}, "labels": {}}))), "foreign", "foreign", "nothing")]
+    #[case::ending(Some(there(1, &json!({"deletionTimestamp": "2024-01-02T03:04:05Z"}))), "nothing", "update", "nothing")]
+    fn what_is_there_decides_what_it_takes(
+        #[case] live: Option<Live>,
+        #[case] creation: &str,
+        #[case] update: &str,
+        #[case] deletion: &str,
+    ) {
+        let live = live.as_ref();
+        assert_eq!(moves(&Intent::Create(wanted(7)), live), creation);
+        assert_eq!(moves(&Intent::Update(wanted(7)), live), update);
+        assert_eq!(moves(&Intent::Delete, live), deletion);
     }
 }

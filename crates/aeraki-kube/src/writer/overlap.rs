@@ -58,3 +58,77 @@ fn candidates(leaving: &Leaving, port: u32) -> impl Iterator<Item = &(FilterKey,
         .filter(move |(other, _)| is_near(**other))
         .flat_map(|(_, touches)| touches)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use aeraki_core::draft::Direction;
+    use aeraki_core::object::{Kind, ObjectKey};
+    use aeraki_core::protocol::Protocol;
+    use aeraki_core::{Content, Filter};
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn key(namespace: &str, name: &str) -> FilterKey {
+        FilterKey {
+            namespace: namespace.into(),
+            name: format!("aeraki-outbound-{name}").into(),
+        }
+    }
+
+    fn object(key: &FilterKey, listener: &str) -> Value {
+        json!({
+            "metadata": {"name": &*key.name, "namespace": &*key.namespace, "resourceVersion": "4",
+                "uid": "00f0a4c2-0e3d-4b8e-9d53-1a2b3c4d5e6f",
+                "labels": {"manager": "Aeraki"}, "annotations": {"aeraki.net/service": "a"}},
+            "spec": {"configPatches": [{"applyTo": "NETWORK_FILTER", "patch": {"operation": "REPLACE"},
+                "match": {"context": "SIDECAR_OUTBOUND", "listener": {"name": listener}}}]},
+        })
+    }
+
+    fn creation(key: FilterKey, listener: &str) -> Word {
+        let object = serde_json::from_value(object(&key, listener)).expect("an EnvoyFilter");
+        let filter = Filter {
+            key: key.clone(),
+            service: ObjectKey::new(Kind::SERVICE_ENTRY, "shop", "a"),
+            host: "a".to_owned(),
+            port: 1,
+            protocol: Protocol::Dubbo,
+            direction: Direction::Outbound,
+            content: Content::of(&object),
+        };
+        Word {
+            key,
+            intent: Some(Intent::Create(Arc::new(filter))),
+            after: Vec::new(),
+        }
+    }
+
+    #[rstest]
+    #[case::same_listener(key("shop", "new"), "10.0.0.1_80", true)]
+    #[case::from_the_root(key("istio-system", "new"), "10.0.0.1_80", true)]
+    #[case::other_listener(key("shop", "new"), "10.0.0.2_80", false)]
+    #[case::other_namespace(key("stock", "new"), "10.0.0.1_80", false)]
+    #[case::same_name_elsewhere(key("istio-system", "old"), "10.0.0.1_80", false)]
+    fn what_leaves_a_listener_goes_before_what_comes_to_it(
+        #[case] new: FilterKey,
+        #[case] listener: &str,
+        #[case] waits: bool,
+    ) {
+        let (filters, old) = (Filters::new("istio-system"), key("shop", "old"));
+        let text = object(&old, "10.0.0.1_80").to_string();
+        filters.put(&text).expect("an object");
+        let deletion = Word {
+            key: old.clone(),
+            intent: Some(Intent::Delete),
+            after: Vec::new(),
+        };
+        let mut words = vec![creation(new, listener), deletion];
+        arrange(&mut words, &filters);
+        assert_eq!(words[0].after, if waits { vec![old] } else { Vec::new() });
+        assert_eq!(words[1].after, []);
+    }
+}
