@@ -239,9 +239,12 @@ fn reason(verb: &str, code: u16, status: &Status) -> Reason {
     }
 }
 
-/// Whether RBAC refuses it, and not a policy or a quota. Nothing but the sentence tells one from the other.
+/// Whether we lack a right, and it is not a policy, a quota or a webhook that refuses this object. Nothing but the words
+/// tells one from the other.
 fn lacks_right(verb: &str, message: &str) -> bool {
-    message.contains(&format!("cannot {verb} resource")) || !message.contains("is forbidden")
+    let is_admission = ["is forbidden", "denied the request"];
+    message.contains(&format!("cannot {verb} resource"))
+        || !is_admission.iter().any(|words| message.contains(words))
 }
 
 /// Whether the namespace is missing, or ends and takes in nothing new.
@@ -303,6 +306,8 @@ mod tests {
 
     const RBAC: &str = r#"{"message": "envoyfilters.networking.istio.io is forbidden: User \"u\" cannot create resource \"envoyfilters\" in API group \"networking.istio.io\" in the namespace \"shop\"", "code": 403}"#;
     const QUOTA: &str = r#"{"message": "envoyfilters.networking.istio.io \"a\" is forbidden: exceeded quota", "code": 403}"#;
+    const WEBHOOK: &str =
+        r#"{"message": "admission webhook \"policy.example.com\" denied the request: no"}"#;
     const ENDING: &str = r#"{"message": "envoyfilters \"a\" is forbidden: the namespace is being terminated", "details": {"causes": [{"reason": "NamespaceTerminating", "message": "", "field": "metadata.namespace"}]}}"#;
     const NO_NAMESPACE: &str = r#"{"message": "namespaces \"shop\" not found", "details": {"name": "shop", "kind": "namespaces"}}"#;
 
@@ -310,6 +315,7 @@ mod tests {
     #[case(401, "{}", Reason::Unauthorized)]
     #[case::rights(403, RBAC, Reason::Forbidden)]
     #[case::quota(403, QUOTA, Reason::Rejected)]
+    #[case::webhook(403, WEBHOOK, Reason::Rejected)]
     #[case::ending_namespace(403, ENDING, Reason::NoNamespace)]
     #[case::missing_namespace(404, NO_NAMESPACE, Reason::NoNamespace)]
     #[case::missing_definition(404, "404 page not found", Reason::NoKind)]

@@ -20,13 +20,18 @@ impl Log {
     pub(super) fn failed(&mut self, key: &FilterKey, verb: Verb, failure: &Failure, failures: u32) {
         let help = failure.help.as_deref().unwrap_or_default();
         let error = &failure.message;
-        let is_fleeting = failure.reason.is_passing() && failures < 2;
-        if is_fleeting || !self.open.insert(failure.trouble(key, verb)) {
-            debug!(%key, %verb, error, help, failures, "EnvoyFilter not written");
-        } else {
+        if self.is_news(failure.trouble(key, verb), failures) {
             let reason = failure.reason.name();
             warn!(%key, %verb, reason, error, help, "EnvoyFilter cannot be written");
+        } else {
+            debug!(%key, %verb, error, help, failures, "EnvoyFilter not written");
         }
+    }
+
+    /// Whether people should hear of it: not for the first failure of a sort that mostly passes, and only once.
+    fn is_news(&mut self, trouble: Trouble, failures: u32) -> bool {
+        let may_pass = trouble.reason.is_passing() && failures < 2;
+        !may_pass && self.open.insert(trouble)
     }
 
     /// Somebody keeps changing an object back.
@@ -51,5 +56,40 @@ impl Log {
             }
             stays
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::writer::failure::Reason;
+
+    fn trouble(reason: Reason) -> Trouble {
+        Trouble {
+            reason,
+            about: None,
+        }
+    }
+
+    #[test]
+    fn a_trouble_is_told_once_until_it_is_over() {
+        let mut log = Log::default();
+        assert!(log.is_news(trouble(Reason::Forbidden), 1));
+        assert!(
+            !log.is_news(trouble(Reason::Forbidden), 1),
+            "of another object"
+        );
+        assert!(log.is_news(trouble(Reason::NoKind), 1));
+        log.close(|open| open.reason == Reason::NoKind);
+        assert!(log.is_news(trouble(Reason::Forbidden), 1));
+        assert!(!log.is_news(trouble(Reason::NoKind), 2));
+    }
+
+    #[test]
+    fn what_mostly_passes_is_told_when_it_does_not() {
+        let mut log = Log::default();
+        assert!(!log.is_news(trouble(Reason::Unavailable), 1));
+        assert!(log.is_news(trouble(Reason::Unavailable), 2));
+        assert!(!log.is_news(trouble(Reason::Unavailable), 3));
     }
 }
