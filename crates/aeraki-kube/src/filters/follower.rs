@@ -71,15 +71,21 @@ impl Follower {
         let mut from = self.list().await?;
         while listed.elapsed() < self.pace.list {
             let began = Instant::now();
-            match self.watch(&mut from).await {
-                Ok(()) => {}
-                Err(trouble) if trouble.is_gone() => return Ok(()),
+            let is_gone = match self.watch(&mut from).await {
+                Ok(()) => false,
+                Err(trouble) if trouble.is_gone() => true,
                 // A broken connection is no more than an end.
-                Err(trouble) if trouble.is_connection() => self.report(&trouble),
+                Err(trouble) if trouble.is_connection() => {
+                    self.report(&trouble);
+                    false
+                }
                 Err(trouble) => return Err(trouble),
-            }
+            };
             if began.elapsed() < HASTY {
                 sleep(self.backoff.pause()).await;
+            }
+            if is_gone {
+                return Ok(());
             }
         }
         Ok(())
