@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Whoever plans says what is to be done for a key, and may say so again: it is done once. Each request asks the
-//! [`Fence`](crate::lease::Fence) first; behind a closed one all orders wait, so that a follower that becomes the leader
+//! [`Fence`] first; behind a closed one all orders wait, so that a follower that becomes the leader
 //! has them at hand. Objects that are not ours are never written, whatever was ordered.
 //!
 //! Updates replace the whole object of a known version, deletions name it, creations fail where something is: nothing that

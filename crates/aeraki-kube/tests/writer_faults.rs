@@ -334,7 +334,7 @@ async fn nothing_is_sent_behind_a_closed_fence_and_everything_once_it_opens() {
     let mut candidate = Candidate::start("fence", "only", &lease).await;
     let controller = Controller::start(&place, candidate.fence.clone(), brisk());
     let many =
-        |word: &'static str| (0..200).map(move |n| service("fence", &format!("s{n}"), n, word));
+        |word: &'static str| (0..400).map(move |n| service("fence", &format!("s{n}"), n, word));
     candidate
         .until("the lead", |role| *role == Role::Leading)
         .await;
@@ -349,18 +349,18 @@ async fn nothing_is_sent_behind_a_closed_fence_and_everything_once_it_opens() {
         .await;
     assert!(!candidate.fence.may_write());
     let sent = place.writes().len();
-    assert!(sent < 200, "{sent} were sent under the Lease");
+    assert!(sent < 400, "{sent} were sent under the Lease");
     controller.apply(many("two"));
     sleep(Duration::from_secs(2)).await;
     assert_eq!(place.writes().len(), sent);
     let pending = controller.orders.pending();
-    assert_eq!((pending.waiting, pending.in_flight), (200, 0));
+    assert_eq!((pending.waiting, pending.in_flight), (400, 0));
 
     lease.clear();
     place.proxy.clear();
     place
         .until("all", |filters| {
-            filters.len() == 200 && filters.iter().all(|f| word(f) == "two")
+            filters.len() == 400 && filters.iter().all(|f| word(f) == "two")
         })
         .await;
     controller.until_idle().await;

@@ -111,7 +111,7 @@ pub struct Failure {
     /// When it is tried again; never before the planner says something new if there is no such time.
     pub again: Option<Duration>,
     /// How long the API server asks to wait.
-    pub(super) rest: Option<Duration>,
+    pub rest: Option<Duration>,
 }
 
 /// What several failures have in common: it is logged once.
