@@ -118,7 +118,7 @@ fn analyze(args: &Args, console: Console) -> Result<ExitCode> {
     let suppressions = Suppressions::parse(&args.suppress, &registry)?;
     let settings = args.settings.resolve(&registry)?;
     if args.settings.print_config {
-        console.print(&settings::print(&settings))?;
+        console.print(&settings::print(&settings, None))?;
         return Ok(ExitCode::SUCCESS);
     }
     let paths: Vec<PathBuf> = args.files.iter().chain(&args.paths).cloned().collect();

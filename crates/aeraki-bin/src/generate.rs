@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
     let registry = linked::registry_of_some()?;
     let settings = args.settings.resolve(&registry)?;
     if args.settings.print_config {
-        console.print(&settings::print(&settings))?;
+        console.print(&settings::print(&settings, None))?;
         return Ok(ExitCode::SUCCESS);
     }
     let known = |name: &String| settings::known_protocol(name, &registry).map_err(usage);

@@ -1,7 +1,11 @@
 //! `aeraki run`: EnvoyFilters kept right while the config changes.
 
+mod cluster;
 mod keeper;
-mod log;
+pub(crate) mod log;
+pub(crate) mod options;
+mod signals;
+pub(crate) mod span;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -9,13 +13,17 @@ use std::process::ExitCode;
 
 use aeraki_core::engine::Engine;
 use aeraki_core::registry::Registry;
+use aeraki_core::settings::Settings;
 use aeraki_core::shrink::ShrinkGuard;
 use aeraki_file::{Files, Lock, Reader, Roots, Sink};
 use anyhow::{Context as _, Result, ensure};
 use clap::builder::FalseyValueParser;
 use tracing::info;
 
+use self::cluster::Cluster;
 use self::keeper::Keeper;
+use self::options::{Options, Source};
+use crate::cli::usage;
 use crate::console::Console;
 use crate::version::VERSION;
 use crate::{linked, settings};
@@ -23,24 +31,24 @@ use crate::{linked, settings};
 /// Where config comes from, and where EnvoyFilters go.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Where config comes from
-    #[arg(long, value_enum, default_value_t = Source::File, value_name = "SOURCE", env = "AERAKI_CONFIG_SOURCE")]
-    config_source: Source,
+    #[command(flatten)]
+    flags: options::Flags,
+    #[command(flatten)]
+    files: FileArgs,
+    #[command(flatten)]
+    settings: settings::Args,
+}
+
+/// What only files as a source need. It has no key in the settings file.
+#[derive(clap::Args, Debug)]
+#[group(skip)]
+#[command(next_help_heading = "Files")]
+struct FileArgs {
     /// A directory or file with config; may be repeated
-    #[arg(
-        long = "config-dir",
-        value_name = "PATH",
-        required_unless_present = "print_config",
-        env = "AERAKI_CONFIG_DIR"
-    )]
+    #[arg(long = "config-dir", value_name = "PATH", env = "AERAKI_CONFIG_DIR")]
     config_dirs: Vec<PathBuf>,
     /// The directory that is kept right: one file per EnvoyFilter, `<namespace>/<name>.yaml`
-    #[arg(
-        long,
-        value_name = "DIR",
-        required_unless_present = "print_config",
-        env = "AERAKI_OUTPUT_DIR"
-    )]
+    #[arg(long, value_name = "DIR", env = "AERAKI_OUTPUT_DIR")]
     output_dir: Option<PathBuf>,
     /// Write what is right now, and end. Deletes what is no longer wanted at once, however much it is (--shrink-wait does
     /// not apply), but nothing if there is no config file at all, unless --allow-empty is given
@@ -64,46 +72,84 @@ pub(crate) struct Args {
         env = "AERAKI_SHRINK_WAIT"
     )]
     shrink_wait: u64,
-    #[command(flatten)]
-    log: log::Args,
-    #[command(flatten)]
-    settings: settings::Args,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Source {
-    /// Files of YAML or JSON
-    File,
 }
 
 pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
     let registry = linked::registry_of_some()?;
-    let settings = args.settings.resolve(&registry)?;
+    let file = args.settings.read(&registry)?;
+    let options = args
+        .flags
+        .resolve(&file.run)
+        .map_err(|error| usage(format!("{error:#}")))?;
+    let settings = args.settings.lay_over(file.settings, &registry)?;
     if args.settings.print_config {
-        console.print(&settings::print(&settings))?;
+        console.print(&settings::print(&settings, Some(&options)))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let Source::File = args.config_source;
-    let output = args
-        .output_dir
-        .as_deref()
-        .context("clap requires an output directory")?;
-    keep_apart(&args.config_dirs, output)?;
-    log::start(&args.log, console)?;
-    announce(&registry);
-    let _kept_by_us_alone = Lock::take(output)?;
-    let roots = Roots::new(&args.config_dirs).except(output);
-    let files = Files::new(Reader::new(&registry), roots.clone()).may_be_empty(args.allow_empty);
-    let engine = Engine::new(settings, registry);
-    let keeper = Keeper::new(files, engine, Sink::new(output), args.guard());
-    if args.once {
-        once(keeper)
-    } else {
-        watch::run(&roots, keeper)
+    let source = options
+        .config_source
+        .unwrap_or(if args.files.config_dirs.is_empty() {
+            Source::Xds
+        } else {
+            Source::File
+        });
+    match source {
+        Source::File => args.files.run(&options, settings, registry, console),
+        Source::Xds | Source::Kube => {
+            args.files.refuse()?;
+            let level = log::start(&options, console)?;
+            announce(&registry);
+            let with_istiod = source == Source::Xds;
+            Cluster::new(options, settings, registry, with_istiod, level).run()
+        }
     }
 }
 
-impl Args {
+impl FileArgs {
+    fn run(
+        &self,
+        options: &Options,
+        settings: Settings,
+        registry: Registry,
+        console: Console,
+    ) -> Result<ExitCode> {
+        if self.config_dirs.is_empty() {
+            return Err(usage("files as a source need --config-dir"));
+        }
+        let Some(output) = self.output_dir.as_deref() else {
+            return Err(usage(
+                "files as a source need --output-dir, the directory to keep right",
+            ));
+        };
+        keep_apart(&self.config_dirs, output)?;
+        log::start(options, console)?;
+        announce(&registry);
+        let _kept_by_us_alone = Lock::take(output)?;
+        let roots = Roots::new(&self.config_dirs).except(output);
+        let files =
+            Files::new(Reader::new(&registry), roots.clone()).may_be_empty(self.allow_empty);
+        let engine = Engine::new(settings, registry);
+        let keeper = Keeper::new(files, engine, Sink::new(output), self.guard());
+        if self.once {
+            once(keeper)
+        } else {
+            watch::run(&roots, keeper)
+        }
+    }
+
+    /// In a cluster there are no files; who names some expects something else.
+    fn refuse(&self) -> Result<()> {
+        let given = [
+            ("--config-dir", !self.config_dirs.is_empty()),
+            ("--output-dir", self.output_dir.is_some()),
+            ("--once", self.once),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            Some((flag, _)) => Err(usage(format!("{flag} goes with --config-source file only"))),
+            None => Ok(()),
+        }
+    }
+
     /// Who looks once cannot wait for a second look; that it is for once says that it is meant.
     fn guard(&self) -> ShrinkGuard {
         let wait = if self.once { 0 } else { self.shrink_wait };

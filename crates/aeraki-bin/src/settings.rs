@@ -12,9 +12,10 @@ use aeraki_core::registry::Registry;
 use aeraki_core::settings::{ProxyMetadata, RuleSource, Scope, Settings};
 use anyhow::{Context, Result, bail, ensure};
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::cli::usage;
+use crate::run::options::{Options, keys};
 
 /// Priorities lie in this range, so that one more or less is always a priority too.
 const PRIORITIES: std::ops::RangeInclusive<i64> = -1_000_000..=1_000_000;
@@ -112,18 +113,27 @@ enum RuleSourceArg {
 impl Args {
     /// The settings that come of the file, the environment and the flags.
     pub(crate) fn resolve(&self, registry: &Registry) -> Result<Settings> {
-        // An empty environment variable says nothing.
-        let mut settings = match &self.settings {
-            Some(path) if !path.as_os_str().is_empty() => read(path, registry)?,
-            _ => Settings::default(),
-        };
-        self.lay_over(&mut settings);
+        self.lay_over(self.read(registry)?.settings, registry)
+    }
+
+    /// What the settings file says.
+    pub(crate) fn read(&self, registry: &Registry) -> Result<File> {
+        match &self.settings {
+            // An empty environment variable says nothing.
+            Some(path) if !path.as_os_str().is_empty() => read(path, registry),
+            _ => Ok(File::default()),
+        }
+    }
+
+    /// Environment and flags over these.
+    pub(crate) fn lay_over(&self, mut settings: Settings, registry: &Registry) -> Result<Settings> {
+        self.override_plain(&mut settings);
         self.switch_protocols(&mut settings, registry)?;
         check(&settings).map_err(|error| usage(format!("{error:#}")))?;
         Ok(settings)
     }
 
-    fn lay_over(&self, settings: &mut Settings) {
+    fn override_plain(&self, settings: &mut Settings) {
         if let Some(namespace) = &self.root_namespace {
             settings.root_namespace = Arc::from(namespace.as_str());
         }
@@ -183,27 +193,51 @@ fn given(names: &[String]) -> impl Iterator<Item = &String> {
     names.iter().filter(|name| !name.is_empty())
 }
 
-/// The settings as a settings file.
-pub(crate) fn print(settings: &Settings) -> String {
-    let value = serde_json::to_value(settings).expect("settings are plain data");
-    aeraki_file::to_yaml_value(&value)
+/// What a settings file says.
+#[derive(Debug, Default)]
+pub(crate) struct File {
+    /// What filters look like, for every command.
+    pub(crate) settings: Settings,
+    /// The section `run`: options of `aeraki run`, which it reads.
+    pub(crate) run: Map<String, Value>,
 }
 
-fn read(path: &Path, registry: &Registry) -> Result<Settings> {
+/// The key of the section for `aeraki run`.
+const RUN: &str = "run";
+
+/// Settings, and the options of `aeraki run` where they count, as a settings file.
+pub(crate) fn print(settings: &Settings, options: Option<&Options>) -> String {
+    let mut all = keys(settings);
+    if let Some(options) = options {
+        let mut options = keys(options);
+        options.retain(|_, value| !value.is_null());
+        all.insert(RUN.to_owned(), Value::Object(options));
+    }
+    aeraki_file::to_yaml_value(&Value::Object(all))
+}
+
+fn read(path: &Path, registry: &Registry) -> Result<File> {
     let shown = path.display();
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read settings {shown}"))?;
     parse(&text, registry).with_context(|| format!("settings {shown} cannot be used"))
 }
 
-fn parse(text: &str, registry: &Registry) -> Result<Settings> {
+fn parse(text: &str, registry: &Registry) -> Result<File> {
     let value: Value = serde_saphyr::from_str(text).context("it is not valid YAML")?;
-    if value.is_null() {
-        return Ok(Settings::default());
-    }
-    refuse_unknown_keys(&value)?;
+    let mut given = match value {
+        Value::Null => return Ok(File::default()),
+        Value::Object(given) => given,
+        _ => bail!("it is no mapping of settings"),
+    };
+    let run = match given.remove(RUN) {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(run)) => run,
+        Some(_) => bail!("its section `{RUN}` is no mapping of options"),
+    };
+    refuse_unknown_keys(&given)?;
     let mut settings: Settings =
-        serde_saphyr::from_str(text).context("a value is not of its type")?;
+        serde_json::from_value(Value::Object(given)).context("a value is not of its type")?;
     let known = |name: &String| known_protocol(name, registry).map_err(anyhow::Error::msg);
     let named = |names: &BTreeSet<String>| names.iter().map(known).collect::<Result<BTreeSet<_>>>();
     settings.enable_protocols = named(&settings.enable_protocols).context("enableProtocols")?;
@@ -222,17 +256,12 @@ fn parse(text: &str, registry: &Registry) -> Result<Settings> {
             .insert(known(&name).context("proxyMetadata")?, metadata);
     }
     check(&settings)?;
-    Ok(settings)
+    Ok(File { settings, run })
 }
 
 /// Names every key that no setting has, with the one that may be meant.
-fn refuse_unknown_keys(value: &Value) -> Result<()> {
-    let Value::Object(given) = value else {
-        bail!("it is no mapping of settings")
-    };
-    let Value::Object(known) = serde_json::to_value(Settings::default())? else {
-        bail!("settings are a mapping");
-    };
+fn refuse_unknown_keys(given: &Map<String, Value>) -> Result<()> {
+    let known = keys(&Settings::default());
     let unknown: Vec<String> = given
         .keys()
         .filter(|key| !known.contains_key(*key))
@@ -243,7 +272,7 @@ fn refuse_unknown_keys(value: &Value) -> Result<()> {
             },
         )
         .collect();
-    let settings: Vec<&str> = known.keys().map(String::as_str).collect();
+    let settings: Vec<&str> = known.keys().map(String::as_str).chain([RUN]).collect();
     ensure!(
         unknown.is_empty(),
         "no such setting: {}; the settings are {}",

@@ -17,7 +17,7 @@ use crate::generator::Interest;
 use crate::hold::Held;
 use crate::host::HostIndex;
 use crate::idle;
-use crate::object::{ConfigEvent, ObjectKey};
+use crate::object::{ConfigEvent, Object, ObjectKey};
 use crate::registry::{Decision, Registry};
 use crate::service::{Port, Service};
 use crate::settings::Settings;
@@ -163,6 +163,11 @@ impl Engine {
                 .iter()
                 .map(move |port| (service, port, self.world.decide(port)))
         })
+    }
+
+    /// Every object of config that is known, in no order.
+    pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.world.objects()
     }
 
     /// The settings.

@@ -80,7 +80,7 @@ impl Action {
 }
 
 /// Why an object stays as it is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum HoldReason {
     /// Its service failed, so what is wanted is not known.
     ServiceFailed,
@@ -93,6 +93,17 @@ pub enum HoldReason {
 }
 
 impl HoldReason {
+    /// A name for programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ServiceFailed => "service_failed",
+            Self::IncompleteView => "incomplete_view",
+            Self::UnreadSource => "unread_source",
+            Self::Shrink => "shrink",
+        }
+    }
+
     /// Why, in words: a sentence without a full stop.
     #[must_use]
     pub const fn sentence(self) -> &'static str {

@@ -85,6 +85,11 @@ impl World {
         self.objects.get(key).map(|filed| &*filed.0)
     }
 
+    /// Every object, in no order.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.iter().map(|filed| &filed.0)
+    }
+
     /// The services of one object: none if it is no service, or is only istiod's rendering of one that is here itself.
     pub(crate) fn services_of(&self, key: &ObjectKey) -> &Arc<[Service]> {
         let filed = self.services.get(key);

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tracing::{info, warn};
 
 use super::keeper::Keeper;
+use super::signals::End;
 
 /// An editor or `cp` writes a file in several steps, and half a file can be good YAML: so it waits until a file is quiet.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -70,48 +71,4 @@ fn merged(
         touched.extend(more);
     }
     touched
-}
-
-/// The signals that ask for an end.
-#[cfg(unix)]
-struct End {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl End {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let terminate = signal(SignalKind::terminate())?;
-        Ok(Self {
-            terminate,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn signal(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
-}
-
-/// The signals that ask for an end.
-#[cfg(not(unix))]
-struct End;
-
-#[cfg(not(unix))]
-impl End {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn signal(&mut self) -> &'static str {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => "Ctrl-C",
-            Err(_) => std::future::pending().await,
-        }
-    }
 }

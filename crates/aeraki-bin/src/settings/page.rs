@@ -6,6 +6,7 @@ use aeraki_core::settings::Settings;
 use clap::{Arg, Args as _, Command};
 use serde_json::Value;
 
+use crate::run::options::{Options, keys};
 use crate::table::Table;
 use crate::{docs, run};
 
@@ -30,7 +31,7 @@ const COMMANDS: &str = "## Of `generate`, `analyze` and `run`
 const RUN: &str = "
 ## Of `run` alone
 
-These have no key in the file: they say where things are, not what is wanted.
+Those with a key stand in the file under `run:`. Those without say where files are. Lengths of time are written `5ms`, `30s`, `5m`.
 
 ";
 
@@ -73,24 +74,32 @@ fn page() -> String {
         };
         settings.row([key, flag(arg), environment(arg), default, meaning(arg)]);
     }
-    let mut run = Table::new(["FLAG", "ENVIRONMENT", "DEFAULT", "MEANING"]);
+    let mut run = Table::new(["KEY", "FLAG", "ENVIRONMENT", "DEFAULT", "MEANING"]);
+    let options = keys(&Options::default());
     for arg in all.get_arguments().filter(|arg| !is_own(arg)) {
-        let default: Vec<String> = arg
+        let name = key(arg);
+        let given: Vec<String> = arg
             .get_default_values()
             .iter()
             .map(|it| code(&it.to_string_lossy()))
             .collect();
         let is_switch = !arg.get_action().takes_values();
-        let default = if is_switch {
-            String::new()
-        } else {
-            default.join(", ")
+        let default = match options.get(&name) {
+            Some(Value::Null) => told_default(arg),
+            Some(default) => shown(default),
+            None if is_switch => String::new(),
+            None => given.join(", "),
         };
-        run.row([flag(arg), environment(arg), default, meaning(arg)]);
+        let name = if options.contains_key(&name) {
+            code(&format!("run.{name}"))
+        } else {
+            "-".to_owned()
+        };
+        run.row([name, flag(arg), environment(arg), default, meaning(arg)]);
     }
     format!(
         "{HEAD}{}```\n\n{COMMANDS}{}{RUN}{}{OUTPUT}",
-        super::print(&Settings::default()),
+        super::print(&Settings::default(), Some(&Options::default())),
         settings.markdown(),
         run.markdown()
     )
@@ -110,6 +119,15 @@ fn key(arg: &Arg) -> String {
         key.push_str(&initial.to_uppercase());
         key.push_str(rest);
         key
+    })
+}
+
+/// The default that the help tells, where it depends on something.
+fn told_default(arg: &Arg) -> String {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let told = help.split_once(" [default: ");
+    told.map_or_else(String::new, |(_, told)| {
+        told.trim_end_matches(']').to_owned()
     })
 }
 

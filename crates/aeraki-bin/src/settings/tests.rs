@@ -6,6 +6,7 @@ use clap::Parser;
 use rstest::rstest;
 
 use super::*;
+use crate::run::options::Flags;
 
 struct Nothing;
 
@@ -36,7 +37,10 @@ fn resolve(line: &[&str]) -> Result<Settings> {
 #[test]
 fn nothing_said_is_the_default() {
     assert_eq!(resolve(&[]).unwrap(), Settings::default());
-    assert_eq!(parse("", &registry()).unwrap(), Settings::default());
+    assert_eq!(
+        parse("", &registry()).unwrap().settings,
+        Settings::default()
+    );
 }
 
 #[test]
@@ -101,8 +105,18 @@ fn what_is_printed_reads_back_the_same() {
         "--domain=y.no",
     ];
     let settings = resolve(&line).unwrap();
-    let printed = print(&settings);
-    assert_eq!(parse(&printed, &registry()).unwrap(), settings, "{printed}");
+    let options = Options {
+        election_id: "mine".to_owned(),
+        ..Options::default()
+    };
+    let printed = print(&settings, Some(&options));
+    let file = parse(&printed, &registry()).unwrap();
+    assert_eq!(file.settings, settings, "{printed}");
+    assert_eq!(
+        Flags::default().resolve(&file.run).unwrap(),
+        options,
+        "{printed}"
+    );
 }
 
 #[rstest]

@@ -144,10 +144,23 @@ codes! {
         "An exact match with an empty name can match no call, so the entry is left out.",
         "Name the method or the value.";
 
+    FILTER_ABSENT = "AER0301" Error "a proxy lacks the filter that the service needs",
+        "The proxy was built without it, so it refuses the whole listener and goes on with the one it had. A stock proxy has all filters but Kafka's.",
+        "Run those clients on a proxy that has the filter, or switch the protocol off for them: see the setting proxyMetadata.";
+    PROXY_REJECTED = "AER0304" Error "a proxy refuses the listener or cluster that an EnvoyFilter goes into",
+        "The proxy goes on with what it accepted before; if there is nothing before, the port does not work there. Other EnvoyFilters on the same listener may be the cause.",
+        "Correct what the proxy says; report it if the object is right.";
+    RIVAL_FILTER = "AER0305" Warning "another EnvoyFilter takes the listener first",
+        "Where several EnvoyFilters replace the TCP proxy of a listener, Istio applies the first one and silently drops the others: by priority, then those of the root namespace, then the oldest. Calls go by that one's rules and not by ours.",
+        "Remove the other EnvoyFilter, or narrow what it matches.";
+
     UNREADABLE_RESOURCE = "AER0400" Error "istiod sent an object that cannot be read",
         "The object stays as it was last read. If it has never been readable, it is not used, and filters that it may bear on stay as they are. Other objects are not affected. Istiod is told so, and writes it to its log.",
         "Look at the object with `kubectl get -o yaml` and mend or remove it; if nothing is wrong with it, compare the versions of istiod and Aeraki.";
-    TORN_ANSWER = "AER0401" Error "istiod's answer holds something that is nobody knows what",
+    FOREIGN_OBJECT = "AER0401" Error "the EnvoyFilter's name is taken by somebody else's object",
+        "An object that does not carry the label `manager: Aeraki`, or not a name of Aeraki's form, is never changed. The service has no filter of ours as long as it is there.",
+        "Remove the object, or give it another name.";
+    TORN_ANSWER = "AER0402" Error "istiod's answer holds something that is nobody knows what",
         "A part of the answer is damaged, so that not even a name can be read from it. Any object that the answer lacks may be that one: what is new is used, but nothing is changed or deleted before a whole answer has come.",
         "Compare the versions of istiod and Aeraki, and look into istiod's log.";
     UNSERVED_KIND = "AER0410" Info "the API server does not have this kind",
@@ -156,6 +169,9 @@ codes! {
     UNLISTED_KIND = "AER0411" Error "objects of this kind cannot be read from the API server",
         "What was seen of them before still counts. As long as a kind has not been read once, nothing is changed or deleted, because an object that cannot be seen would look deleted.",
         "See the message: grant the verbs that it names, or look why the API server does not answer.";
+    WRITE_FAILED = "AER0420" Error "the EnvoyFilter cannot be written to the API server",
+        "It is tried again, at growing intervals. Until then the proxies go by what is there; other EnvoyFilters are not affected.",
+        "See the message: grant the verb that it names, or mend what refuses the object.";
 
     GENERATION_FAILED = "AER0900" Error "no filter could be made; the last good one is kept",
         "Something in the service or in what belongs to it is wrong. Whatever filters the service had before stay as they are, and no other service is affected.",

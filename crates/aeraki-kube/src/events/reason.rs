@@ -1,7 +1,7 @@
 //! A short list of reasons: what programs sort Events and conditions by. The code says it exactly.
 
 /// Codes by their first four digits or more, the longest that fits counting; and the reason for them.
-const REASONS: [(&str, &str); 19] = [
+const REASONS: [(&str, &str); 22] = [
     ("AER000", "InvalidConfig"),
     ("AER0100", "NotOurs"),
     ("AER010", "ProtocolUnsupported"),
@@ -17,7 +17,10 @@ const REASONS: [(&str, &str); 19] = [
     ("AER020", "InvalidRoute"),
     ("AER021", "InvalidRoute"),
     ("AER03", "ProxyRejected"),
+    ("AER0305", "OwnershipConflict"),
     ("AER04", "ConfigUnreadable"),
+    ("AER0401", "OwnershipConflict"),
+    ("AER042", "WriteFailed"),
     ("AER05", "InvalidConfig"),
     ("AER09", "GenerationFailed"),
     ("AER", "ConfigProblem"),

@@ -1,0 +1,285 @@
+//! Everything that is known, in one place, and what follows from it. No I/O; what time it is comes from outside.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aeraki_core::FilterKey;
+use aeraki_core::diagnostic::{Diagnostic, catalogue};
+use aeraki_core::object::{ConfigEvent, Kind, Object, ObjectKey};
+use aeraki_core::overlay::Overlay;
+use aeraki_core::plan::Action;
+use aeraki_core::reconcile::{Reconciler, Step};
+use aeraki_core::source::SourceUpdate;
+use aeraki_kube::filters::{Changes, Rival};
+use aeraki_kube::writer::{Failure, Outcome};
+use aeraki_kube::{Outputs, Verdict};
+use aeraki_xds::syncz::Rejection;
+
+use super::rejected;
+use super::views::Views;
+
+/// What comes in.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// istiod tells of config.
+    Istiod(SourceUpdate),
+    /// The API server tells of config.
+    ApiServer(SourceUpdate),
+    /// EnvoyFilters of the cluster have changed.
+    Filters(Changes),
+    /// What proxies refuse by now.
+    Rejections(Vec<Rejection>),
+    /// What became of a write.
+    Outcome(Outcome),
+}
+
+/// Where config comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sources {
+    /// The API server alone.
+    ApiServer,
+    /// istiod, and the API server for what istiod does not tell.
+    Istiod,
+}
+
+/// The places of the sources in [`Views`].
+const API_SERVER: usize = 0;
+const ISTIOD: usize = 1;
+
+/// Everything that is known.
+pub(super) struct Controller {
+    reconciler: Reconciler,
+    overlay: Option<Overlay>,
+    views: Views,
+    /// What each source says is wrong.
+    problems: [Vec<Diagnostic>; 2],
+    rejections: Vec<Rejection>,
+    /// Writes that the API server did not take, and why.
+    failures: BTreeMap<FilterKey, Failure>,
+    /// EnvoyFilters of others that have a name that we want.
+    foreign: BTreeSet<FilterKey>,
+    /// The objects that have conditions.
+    judged: BTreeMap<ObjectKey, Arc<Object>>,
+    judged_kinds: BTreeSet<Kind>,
+}
+
+impl Controller {
+    /// One that knows nothing yet. Objects of `judged_kinds` get a [`Verdict`] each.
+    pub(super) fn new(
+        reconciler: Reconciler,
+        sources: Sources,
+        judged_kinds: BTreeSet<Kind>,
+    ) -> Self {
+        let is_istiod = sources == Sources::Istiod;
+        Self {
+            reconciler,
+            overlay: is_istiod.then(Overlay::new),
+            views: Views::of(if is_istiod { 2 } else { 1 }),
+            problems: [Vec::new(), Vec::new()],
+            rejections: Vec::new(),
+            failures: BTreeMap::new(),
+            foreign: BTreeSet::new(),
+            judged: BTreeMap::new(),
+            judged_kinds,
+        }
+    }
+
+    /// Takes in what came.
+    pub(super) fn take(&mut self, input: Input) {
+        match input {
+            Input::Istiod(update) => self.config(ISTIOD, update),
+            Input::ApiServer(update) => self.config(API_SERVER, update),
+            Input::Filters(changes) => self.observe(changes),
+            Input::Rejections(rejections) => self.rejections = rejections,
+            Input::Outcome(outcome) => self.outcome(outcome),
+        }
+    }
+
+    fn config(&mut self, source: usize, update: SourceUpdate) {
+        for event in update.events {
+            self.judge(&event);
+            let event = match (&mut self.overlay, source) {
+                (None, _) => Some(event),
+                (Some(overlay), ISTIOD) => Some(overlay.from_istiod(event)),
+                (Some(overlay), _) => overlay.from_api_server(event),
+            };
+            if let Some(event) = event {
+                self.reconciler.apply(event);
+            }
+        }
+        self.problems[source] = update.problems;
+        self.views.set(source, update.view);
+        let (view, epoch) = self.views.joint();
+        self.reconciler.view(view, epoch);
+    }
+
+    /// Remembers objects that have conditions.
+    fn judge(&mut self, event: &ConfigEvent) {
+        match event {
+            ConfigEvent::Put(object) => {
+                if self.judged_kinds.contains(&object.key.kind) {
+                    self.judged.insert(object.key.clone(), Arc::clone(object));
+                }
+            }
+            ConfigEvent::Delete(key) => {
+                self.judged.remove(key);
+            }
+            _ => {}
+        }
+    }
+
+    fn observe(&mut self, changes: Changes) {
+        for (key, content) in changes.changed {
+            self.reconciler.observe(&key, content);
+        }
+        self.reconciler.observed_whole(changes.is_whole);
+    }
+
+    fn outcome(&mut self, outcome: Outcome) {
+        match outcome.result {
+            Ok(()) => self.failures.remove(&outcome.key),
+            Err(failure) => self.failures.insert(outcome.key, failure),
+        };
+    }
+
+    /// Whether a step can be answered: both sides have been seen whole.
+    pub(super) fn is_whole(&self) -> bool {
+        self.reconciler.is_whole()
+    }
+
+    /// What is to be done now about the EnvoyFilters that something happened to.
+    pub(super) fn step(&mut self) -> Step {
+        let step = self.reconciler.step();
+        for (key, action) in &step.actions {
+            match action {
+                Some(Action::Foreign(_)) => self.foreign.insert(key.clone()),
+                _ => self.foreign.remove(key),
+            };
+            if action.is_none() {
+                self.failures.remove(key);
+            }
+        }
+        step
+    }
+
+    /// Whether deletions wait until every source has seen everything anew.
+    pub(super) fn awaits_epoch(&self) -> bool {
+        self.reconciler.awaits_epoch()
+    }
+
+    /// From now on every source must see everything anew before held deletions may go.
+    pub(super) fn start_epoch(&mut self) {
+        self.views.start();
+    }
+
+    /// What there is to say of objects, with the rivals of ours by key. Sorted, each once.
+    pub(super) fn diagnostics(
+        &self,
+        rivals: impl Fn(&FilterKey) -> Vec<Rival>,
+    ) -> BTreeSet<Diagnostic> {
+        let engine = self.reconciler.engine();
+        let mut all: BTreeSet<Diagnostic> = engine.diagnostics().into_iter().cloned().collect();
+        // A rule whose service has not come yet is not idle.
+        if self.is_whole() {
+            all.extend(engine.idle_rules());
+        }
+        all.extend(self.problems().cloned());
+        all.extend(rejected::diagnostics(
+            &self.rejections,
+            engine.filters(),
+            &engine.settings().root_namespace,
+        ));
+        all.extend(self.foreign.iter().filter_map(|key| self.taken(key)));
+        all.extend(
+            self.failures
+                .iter()
+                .filter_map(|(key, failure)| self.failed(key, failure)),
+        );
+        for key in engine.filters().keys() {
+            all.extend(
+                rivals(key)
+                    .iter()
+                    .filter_map(|rival| self.rival(key, rival)),
+            );
+        }
+        all
+    }
+
+    fn service(&self, key: &FilterKey) -> Option<&ObjectKey> {
+        Some(&self.reconciler.engine().filters().get(key)?.service)
+    }
+
+    fn taken(&self, key: &FilterKey) -> Option<Diagnostic> {
+        let sentence = format!("the EnvoyFilter {key} is somebody else's");
+        let service = self.service(key)?;
+        Some(Diagnostic::new(
+            &catalogue::FOREIGN_OBJECT,
+            service,
+            sentence,
+        ))
+    }
+
+    fn failed(&self, key: &FilterKey, failure: &Failure) -> Option<Diagnostic> {
+        let sentence = format!("the EnvoyFilter {key} cannot be written: {failure}");
+        let service = self.service(key)?;
+        Some(Diagnostic::new(&catalogue::WRITE_FAILED, service, sentence))
+    }
+
+    fn rival(&self, key: &FilterKey, rival: &Rival) -> Option<Diagnostic> {
+        let Rival {
+            key: other,
+            listener,
+            displaces_ours,
+        } = rival;
+        if !displaces_ours {
+            return None;
+        }
+        let sentence = format!(
+            "the EnvoyFilter {other} goes before {key} on listener {listener} and takes the TCP proxy's place"
+        );
+        let service = self.service(key)?;
+        Some(Diagnostic::new(&catalogue::RIVAL_FILTER, service, sentence))
+    }
+
+    /// Every object that has conditions, and what they should say.
+    pub(super) fn verdicts(
+        &self,
+        diagnostics: &BTreeSet<Diagnostic>,
+    ) -> Vec<(Arc<Object>, Verdict)> {
+        if self.judged.is_empty() || !self.is_whole() {
+            return Vec::new();
+        }
+        let engine = self.reconciler.engine();
+        let mut outputs = Outputs::new(self.judged_kinds.iter().copied());
+        for (key, filter) in engine.filters() {
+            let there = self.reconciler.observed().get(key);
+            let is_there = there.is_some_and(|there| !there.differs_from(&filter.content));
+            outputs.count(&filter.content, is_there);
+        }
+        let verdict = |(key, object): (&ObjectKey, &Arc<Object>)| {
+            let about = diagnostics.iter().filter(|one| one.object == *key);
+            (Arc::clone(object), Verdict::of(about, outputs.of(key)))
+        };
+        self.judged.iter().map(verdict).collect()
+    }
+
+    /// The reconciler, to be looked at.
+    pub(super) fn reconciler(&self) -> &Reconciler {
+        &self.reconciler
+    }
+
+    /// What sources say is wrong.
+    pub(super) fn problems(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.problems.iter().flatten()
+    }
+
+    /// How many refusals of proxies are known, ours or not.
+    pub(super) fn rejections(&self) -> usize {
+        self.rejections.len()
+    }
+
+    /// How often everything has been seen anew.
+    pub(super) fn epoch(&self) -> u64 {
+        self.views.joint().1
+    }
+}
