@@ -1,0 +1,117 @@
+//! A running `aeraki run`.
+
+use std::process::Command;
+use std::time::Duration;
+
+use aeraki_testbed::Process;
+use serde_json::Value;
+use tokio::time::{sleep, timeout};
+
+use crate::world::PATIENCE;
+
+/// The process, its log and its ports.
+pub(crate) struct Aeraki {
+    pub(crate) process: Process,
+}
+
+/// The command with these arguments; its pages are on ports of its own, its log is JSON.
+pub(crate) fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aeraki"));
+    command
+        .arg("run")
+        .args([
+            "--metrics-address=127.0.0.1:0",
+            "--admin-address=127.0.0.1:0",
+        ])
+        .args(["--log-format=json", "--log-level=info,aeraki=debug"])
+        .args(args)
+        .env_remove("RUST_LOG");
+    command
+}
+
+impl Aeraki {
+    /// Every line of the log that is whole.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let text = self.process.log().unwrap();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    /// Lines that say this.
+    pub(crate) fn said(&self, message: &str) -> Vec<Value> {
+        let mut log = self.log();
+        log.retain(|line| {
+            line["message"]
+                .as_str()
+                .is_some_and(|text| text.contains(message))
+        });
+        log
+    }
+
+    /// Waits until a line says this.
+    pub(crate) async fn until_said(&self, message: &str) {
+        let said = async {
+            while self.said(message).is_empty() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if timeout(PATIENCE, said).await.is_err() {
+            panic!("never said {message:?}:\n{}", self.process.log().unwrap());
+        }
+    }
+
+    /// Waits until all of the config and all EnvoyFilters have been seen.
+    pub(crate) async fn until_synced(&self) {
+        self.until_said("All config and all EnvoyFilters have been seen")
+            .await;
+    }
+
+    /// The body and status of a page for the network.
+    pub(crate) async fn page(&self, path: &str) -> (u16, String) {
+        self.get("Serving health and metrics", path).await
+    }
+
+    /// The body and status of a page for this machine.
+    pub(crate) async fn admin(&self, path: &str) -> (u16, String) {
+        self.get("Serving pages for this machine", path).await
+    }
+
+    async fn get(&self, which: &str, path: &str) -> (u16, String) {
+        self.until_said(which).await;
+        let line = self.said(which).remove(0);
+        let address = line["address"].as_str().unwrap().to_owned();
+        let path = path.to_owned();
+        let answer = tokio::task::spawn_blocking(move || http_get(&address, &path));
+        answer.await.unwrap()
+    }
+
+    /// The sum of a metric over all labels that contain this text; 0 if there is none.
+    pub(crate) async fn metric(&self, name: &str, labels: &str) -> f64 {
+        let (_, text) = self.page("/metrics").await;
+        let value = |line: &str| -> Option<f64> {
+            let rest = line.strip_prefix(name)?;
+            let is_it = rest.starts_with(['{', ' ']) && rest.contains(labels);
+            is_it.then(|| rest.rsplit(' ').next()?.parse().ok())?
+        };
+        text.lines().filter_map(value).sum()
+    }
+
+    /// Sends SIGTERM and waits for the end; answers whether that was a success.
+    pub(crate) fn end(mut self) -> bool {
+        self.process.signal("TERM").unwrap();
+        self.process.wait().unwrap().success()
+    }
+}
+
+/// HTTP/1.0, so that the answer ends with the connection.
+fn http_get(address: &str, path: &str) -> (u16, String) {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}

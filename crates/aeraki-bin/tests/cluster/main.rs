@@ -1,0 +1,8 @@
+//! `aeraki run` as it is, against a real API server and a real istiod.
+//!
+//! One bed serves all tests; they take turns, each in an empty mesh with a controller of its own.
+#![cfg(feature = "all")]
+
+mod aeraki;
+mod following;
+mod world;
