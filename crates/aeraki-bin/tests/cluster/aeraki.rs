@@ -67,6 +67,16 @@ impl Aeraki {
             .await;
     }
 
+    /// Waits until it leads.
+    pub(crate) async fn until_leading(&self) {
+        let leads = async {
+            while self.metric("aeraki_leader", "").await != 1.0 {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(PATIENCE, leads).await.expect("it comes to lead");
+    }
+
     /// The body and status of a page for the network.
     pub(crate) async fn page(&self, path: &str) -> (u16, String) {
         self.get("Serving health and metrics", path).await

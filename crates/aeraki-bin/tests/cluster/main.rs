@@ -4,5 +4,8 @@
 #![cfg(feature = "all")]
 
 mod aeraki;
+mod bad_days;
+mod failover;
 mod following;
+mod proxies;
 mod world;

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aeraki_testbed::fault::HttpProxy;
 use aeraki_testbed::{Cluster, Options, Testbed};
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use proto_redis as _;
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -20,8 +23,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const ENVOY_FILTER: &str = "networking.istio.io/v1alpha3/EnvoyFilter";
 
 /// What a test may leave behind.
-const KINDS: [&str; 5] = [
+const KINDS: [&str; 6] = [
     ENVOY_FILTER,
+    "events.k8s.io/v1/Event",
     "networking.istio.io/v1/VirtualService",
     "networking.istio.io/v1/DestinationRule",
     "networking.istio.io/v1/ServiceEntry",
@@ -121,6 +125,41 @@ impl World {
                 self.cluster.apply(&definition().to_string()).await.unwrap();
             }
         }
+    }
+
+    /// Makes an EnvoyFilter under the name of this field manager.
+    pub(crate) async fn create_as(&self, manager: &str, object: Value) {
+        let object: DynamicObject = serde_json::from_value(object).unwrap();
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(
+            "networking.istio.io",
+            "v1alpha3",
+            "EnvoyFilter",
+        ));
+        let namespace = object.metadata.namespace.clone().unwrap();
+        let api = Api::<DynamicObject>::namespaced_with(self.cluster.client(), &namespace, &kind);
+        let params = PostParams {
+            field_manager: Some(manager.to_owned()),
+            ..PostParams::default()
+        };
+        api.create(&params, &object).await.unwrap();
+    }
+
+    /// Lets the service account `aeraki` do everything.
+    pub(crate) async fn grant_everything(&self) {
+        let binding = "\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: aeraki-everything}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
+subjects: [{kind: ServiceAccount, name: aeraki, namespace: istio-system}]
+";
+        self.cluster.apply(binding).await.unwrap();
+    }
+
+    /// The API server by way of a proxy, as the service account `aeraki`.
+    pub(crate) async fn kubeconfig_through(&self, proxy: &HttpProxy) -> PathBuf {
+        let kubeconfig = self.bed.kubeconfig_through(proxy, "istio-system", "aeraki");
+        kubeconfig.await.unwrap()
     }
 
     /// `aeraki run` as it stands in a cluster: from istiod, elected.
