@@ -5,7 +5,7 @@
 /// Shape: `outbound|<port>|<subset>|<host>`; `subset` is empty for the whole service.
 #[must_use]
 pub fn outbound(port: u32, subset: &str, host: &str) -> String {
-    format!("outbound|{port}|{subset}|{host}")
+    ["outbound|", &port.to_string(), "|", subset, "|", host].concat()
 }
 
 /// Istio's name of the cluster that leads to the application behind an inbound listener.

@@ -226,7 +226,7 @@ impl Finder<'_> {
 
     /// The listener of `address`, unless an older service owns it; that is reported.
     fn owned(&mut self, address: &Arc<str>, severity: Severity) -> Option<ListenerMatch> {
-        let name = format!("{address}_{}", self.port.number());
+        let name = [address, "_", &self.port.number().to_string()].concat();
         if **address == *WILDCARD && self.is_shared() {
             self.report_shared(&name, severity);
             return None;

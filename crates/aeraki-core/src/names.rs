@@ -55,12 +55,13 @@ fn is_label(label: &str) -> bool {
 }
 
 fn name(direction: &str, namespace: &str, host: &str, address: Option<&str>, port: u32) -> String {
+    let number = port.to_string();
     let subject = match address {
-        Some(address) => format!("{host}-{address}-{port}"),
-        None => format!("{host}-{port}"),
+        Some(address) => [host, "-", address, "-", &number].concat(),
+        None => [host, "-", &number].concat(),
     };
     // parity: the form of Go Aeraki, so that its objects are adopted instead of doubled.
-    let plain = format!("aeraki-{direction}-{subject}");
+    let plain = ["aeraki-", direction, "-", &subject].concat();
     if is_rfc1123_subdomain(&plain) && reads_back(host, address, port) {
         return plain;
     }

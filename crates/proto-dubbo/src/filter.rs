@@ -13,17 +13,19 @@ pub(crate) const NAME: &str = "envoy.filters.network.dubbo_proxy";
 
 /// The filter's configuration. Without routes it loads, and every call fails. There are no `dubbo_filters`: the router
 /// is implied.
-pub(crate) fn config(stat_prefix: String, key: &ServiceKey, routes: &[Route]) -> DubboProxy {
-    let of_interface = |interface: &String| RouteConfiguration {
+pub(crate) fn config(stat_prefix: String, key: &ServiceKey, routes: Vec<Route>) -> DubboProxy {
+    // The last interface, and mostly the only one, takes the routes themselves.
+    let each = std::iter::repeat_n(routes, key.interfaces.len());
+    let of_interface = |(interface, routes): (&String, Vec<Route>)| RouteConfiguration {
         name: interface.clone(),
         interface: interface.clone(),
         group: key.group.clone().unwrap_or_default(),
         version: key.version.clone().unwrap_or_default(),
-        routes: routes.to_vec(),
+        routes,
     };
     let multiple = MultipleRouteConfiguration {
         name: stat_prefix.clone(),
-        route_config: key.interfaces.iter().map(of_interface).collect(),
+        route_config: key.interfaces.iter().zip(each).map(of_interface).collect(),
     };
     DubboProxy {
         stat_prefix,
@@ -50,7 +52,7 @@ mod tests {
             version: Some("1.0.0".to_owned()),
         };
         let routes = routes::render(&RouteTable::to("c"));
-        let config = config("s".to_owned(), &key, &routes);
+        let config = config("s".to_owned(), &key, routes);
         let route = json!({
             "match": {"method": {"name": {"safe_regex": {"regex": ".*"}}}},
             "route": {"cluster": "c"},

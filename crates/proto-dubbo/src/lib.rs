@@ -45,7 +45,7 @@ impl Generator for Dubbo {
         std::iter::once(outbound)
             .chain(inbound)
             .map(|(direction, cluster, key, table)| {
-                let config = filter::config(cluster, &key, &routes::render(&table));
+                let config = filter::config(cluster, &key, routes::render(&table));
                 network_filter::replace(direction, filter::NAME, &config)
             })
             .collect()
