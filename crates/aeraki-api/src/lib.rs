@@ -28,7 +28,7 @@ pub mod schema;
 pub use prost;
 
 pub use duration::{Duration, ParseDurationError};
-pub use json_struct::{AsStruct, JsonStruct};
+pub use json_struct::JsonStruct;
 pub use nulls::strip_nulls;
 pub use object::{Cr, IstioKind, ObjectMeta};
 pub use timestamp::{ParseTimestampError, Timestamp};

@@ -5,12 +5,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aeraki_api::networking::{EnvoyFilter, WorkloadSelector, envoy_filter as ef};
-use aeraki_api::{Cr, JsonStruct};
-use serde_json::{Map, Value};
+use aeraki_api::Cr;
+use aeraki_api::networking::{EnvoyFilter, envoy_filter as ef};
 
 use crate::content::{self, Content};
-use crate::draft::{ClusterChange, ClusterPatch, Direction, FilterDraft, NetworkFilter, Placement};
+use crate::draft::{ClusterChange, ClusterPatch, Direction, FilterDraft, Placement};
 use crate::listener::{ListenerMatch, Outbound};
 use crate::names;
 use crate::object::ObjectKey;
@@ -19,6 +18,7 @@ use crate::registry::Registration;
 use crate::scope::Target;
 use crate::service::{Port, Service};
 use crate::settings::Settings;
+use crate::spec_text::{self, Patch, Spec, ValueText};
 
 /// The label by which Go Aeraki knows its objects, and scripts of its users do.
 pub const MANAGER_LABEL: (&str, &str) = ("manager", "Aeraki");
@@ -103,18 +103,13 @@ impl Assembly<'_> {
             filter_chain: Some(chain_match(target_port)),
             ..ef::ListenerMatch::default()
         };
-        let patch = confined(
-            draft,
-            self.network_patch(filter, Direction::Inbound, matching),
-        );
+        let value = spec_text::filter(filter);
+        let patch = self.network_patch(draft, filter.placement, value, matching);
         let namespace = self.service.namespace();
-        let spec = EnvoyFilter {
-            workload_selector: Some(WorkloadSelector {
-                labels: selector.clone(),
-            }),
-            config_patches: vec![patch],
+        let spec = Spec {
+            workload_selector: Some(selector),
+            config_patches: &[&patch],
             priority: self.settings.priority,
-            ..EnvoyFilter::default()
         };
         Some(self.finish(Direction::Inbound, namespace.clone(), name, &spec))
     }
@@ -126,30 +121,25 @@ impl Assembly<'_> {
         listeners: &[Outbound],
         targets: &[Target],
     ) -> Vec<Filter> {
-        let clusters: Vec<ef::EnvoyConfigObjectPatch> = drafts
+        if targets.is_empty() {
+            return Vec::new();
+        }
+        let network = self.network_texts(drafts);
+        let clusters: Vec<Patch> = drafts
             .iter()
             .flat_map(|draft| draft.clusters.iter().map(move |patch| (draft, patch)))
-            .flat_map(|(draft, patch)| {
-                let patches = self.cluster_patches(patch).into_iter();
-                patches.map(move |patch| confined(draft, patch))
-            })
+            .flat_map(|(draft, patch)| self.cluster_patches(draft, patch))
             .collect();
         let mut filters = Vec::new();
         for (index, group) in listeners.iter().enumerate() {
-            let mut network = self.listener_patches(drafts, group);
-            for (turn, target) in targets.iter().enumerate() {
-                // Configs are large, and mostly there is one target: the last one takes them.
-                let is_last = turn + 1 == targets.len();
-                let mut patches = if is_last {
-                    std::mem::take(&mut network)
-                } else {
-                    network.clone()
-                };
+            let of_listeners = self.listener_patches(&network, group);
+            for target in targets {
+                let mut patches: Vec<&Patch> = of_listeners.iter().collect();
                 // One object per scope carries them, and a namespace's own filter stands beside the common one.
                 if index == 0 && !target.overrides {
-                    patches.extend(clusters.iter().cloned());
+                    patches.extend(&clusters);
                 }
-                filters.extend(self.outbound_filter(group, target, patches));
+                filters.extend(self.outbound_filter(group, target, &patches));
             }
         }
         filters
@@ -159,7 +149,7 @@ impl Assembly<'_> {
         &self,
         group: &Outbound,
         target: &Target,
-        patches: Vec<ef::EnvoyConfigObjectPatch>,
+        patches: &[&Patch],
     ) -> Option<Filter> {
         if patches.is_empty() {
             return None;
@@ -171,28 +161,37 @@ impl Assembly<'_> {
             group.address.as_deref(),
             port,
         );
-        let spec = EnvoyFilter {
+        let spec = Spec {
+            workload_selector: None,
             config_patches: patches,
             priority: self.settings.priority - i32::from(target.overrides),
-            ..EnvoyFilter::default()
         };
         Some(self.finish(Direction::Outbound, target.namespace.clone(), name, &spec))
     }
 
-    fn listener_patches(
+    fn network_texts<'d>(
         &self,
-        drafts: &[&FilterDraft],
-        group: &Outbound,
-    ) -> Vec<ef::EnvoyConfigObjectPatch> {
+        drafts: &[&'d FilterDraft],
+    ) -> Vec<(&'d FilterDraft, Placement, ValueText)> {
         let filters = drafts
             .iter()
-            .filter_map(|draft| Some((draft, draft.filter.as_ref()?)));
+            .filter_map(|draft| Some((*draft, draft.filter.as_ref()?)));
         filters
-            .flat_map(|(draft, filter)| {
+            .map(|(draft, filter)| (draft, filter.placement, spec_text::filter(filter)))
+            .collect()
+    }
+
+    fn listener_patches(
+        &self,
+        network: &[(&FilterDraft, Placement, ValueText)],
+        group: &Outbound,
+    ) -> Vec<Patch> {
+        network
+            .iter()
+            .flat_map(|(draft, placement, value)| {
                 group.listeners.iter().map(move |listener| {
                     let matching = outbound_match(listener);
-                    let patch = self.network_patch(filter, Direction::Outbound, matching);
-                    confined(draft, patch)
+                    self.network_patch(draft, *placement, value.clone(), matching)
                 })
             })
             .collect()
@@ -200,28 +199,25 @@ impl Assembly<'_> {
 
     fn network_patch(
         &self,
-        filter: &NetworkFilter,
-        direction: Direction,
+        draft: &FilterDraft,
+        placement: Placement,
+        value: ValueText,
         listener: ef::ListenerMatch,
-    ) -> ef::EnvoyConfigObjectPatch {
-        let operation = match filter.placement {
+    ) -> Patch {
+        let operation = match placement {
             Placement::Replace => ef::patch::Operation::Replace,
             Placement::InsertBefore => ef::patch::Operation::InsertBefore,
         };
-        let mut value = Map::new();
-        value.insert("name".to_owned(), Value::from(filter.name));
-        value.insert("typed_config".to_owned(), filter.typed_config.clone());
         let object = ef::envoy_config_object_match::ObjectTypes::Listener(listener);
-        self.patch(
-            ef::ApplyTo::NetworkFilter,
-            direction,
-            Some(object),
+        Patch {
+            apply_to: ef::ApplyTo::NetworkFilter,
+            r#match: self.object_match(draft, draft.direction, Some(object)),
             operation,
-            Some(value),
-        )
+            value: Some(value),
+        }
     }
 
-    fn cluster_patches(&self, patch: &ClusterPatch) -> Vec<ef::EnvoyConfigObjectPatch> {
+    fn cluster_patches(&self, draft: &FilterDraft, patch: &ClusterPatch) -> Vec<Patch> {
         use ef::patch::Operation;
         let by_name = || {
             ef::envoy_config_object_match::ObjectTypes::Cluster(ef::ClusterMatch {
@@ -229,58 +225,48 @@ impl Assembly<'_> {
                 ..ef::ClusterMatch::default()
             })
         };
-        let one = |matching, operation, value: Option<&Value>| {
-            let value = value.and_then(Value::as_object).cloned();
-            self.patch(
-                ef::ApplyTo::Cluster,
-                Direction::Outbound,
-                matching,
-                operation,
-                value,
-            )
+        let one = |matching, operation, value| Patch {
+            apply_to: ef::ApplyTo::Cluster,
+            r#match: self.object_match(draft, Direction::Outbound, matching),
+            operation,
+            value,
+        };
+        let merge = |operation, value| {
+            let value = Some(spec_text::value(value));
+            vec![one(Some(by_name()), operation, value)]
         };
         match &patch.change {
-            ClusterChange::Merge(value) => {
-                vec![one(Some(by_name()), Operation::Merge, Some(value))]
-            }
+            ClusterChange::Merge(value) => merge(Operation::Merge, value),
             ClusterChange::MergeReplacingLists(value) => {
-                vec![one(
-                    Some(by_name()),
-                    Operation::MergeAndReplaceList,
-                    Some(value),
-                )]
+                merge(Operation::MergeAndReplaceList, value)
             }
             ClusterChange::Replace(value) => vec![
                 one(Some(by_name()), Operation::Remove, None),
-                one(None, Operation::Add, Some(value)),
+                one(None, Operation::Add, Some(spec_text::value(value))),
             ],
         }
     }
 
-    fn patch(
+    fn object_match(
         &self,
-        apply_to: ef::ApplyTo,
+        draft: &FilterDraft,
         direction: Direction,
         object_types: Option<ef::envoy_config_object_match::ObjectTypes>,
-        operation: ef::patch::Operation,
-        value: Option<Map<String, Value>>,
-    ) -> ef::EnvoyConfigObjectPatch {
+    ) -> ef::EnvoyConfigObjectMatch {
         let context = match direction {
             Direction::Outbound => ef::PatchContext::SidecarOutbound,
             Direction::Inbound => ef::PatchContext::SidecarInbound,
         };
-        ef::EnvoyConfigObjectPatch {
-            apply_to: apply_to as i32,
-            r#match: Some(ef::EnvoyConfigObjectMatch {
-                context: context as i32,
-                proxy: self.proxy_match(),
-                object_types,
-            }),
-            patch: Some(ef::Patch {
-                operation: operation as i32,
-                value: value.map(JsonStruct::from),
-                ..ef::Patch::default()
-            }),
+        let mut proxy = self.proxy_match();
+        // A draft that is only for some proxies goes to those.
+        if let Some(gate) = &draft.only_for {
+            let metadata = &mut proxy.get_or_insert_default().metadata;
+            metadata.insert(gate.key.clone(), gate.value.clone());
+        }
+        ef::EnvoyConfigObjectMatch {
+            context: context as i32,
+            proxy,
+            object_types,
         }
     }
 
@@ -303,22 +289,23 @@ impl Assembly<'_> {
         direction: Direction,
         namespace: Arc<str>,
         name: String,
-        spec: &EnvoyFilter,
+        spec: &Spec<'_>,
     ) -> Filter {
         let protocol = self.registration.protocol();
-        let text = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-        let labels = BTreeMap::from([
-            text(MANAGER_LABEL),
-            text(MANAGED_BY_LABEL),
-            text((PROTOCOL_LABEL, protocol.name())),
-        ]);
         let service = self.service.object();
-        let spec = content::canonical(spec);
-        let annotations = BTreeMap::from([
-            text((SERVICE_ANNOTATION, &reference(service))),
-            text((SOURCE_ANNOTATION, &self.source())),
-            text((HASH_ANNOTATION, &content::hash(&spec))),
-        ]);
+        let spec = spec.text();
+        let labels = [
+            MANAGED_BY_LABEL,
+            MANAGER_LABEL,
+            (PROTOCOL_LABEL, protocol.name()),
+        ];
+        let (reference, source) = (reference(service), self.source());
+        let hash = content::hash(&spec);
+        let annotations = [
+            (SERVICE_ANNOTATION, &*reference),
+            (SOURCE_ANNOTATION, &source),
+            (HASH_ANNOTATION, &hash),
+        ];
         Filter {
             key: FilterKey {
                 namespace,
@@ -329,14 +316,14 @@ impl Assembly<'_> {
             port: self.port.number(),
             protocol,
             direction,
-            content: Content::new(labels, annotations, spec),
+            content: Content::new(labels.into(), annotations.into(), spec),
         }
     }
 
     fn source(&self) -> String {
-        let mut all: Vec<String> = self.sources.iter().map(reference).collect();
-        all.push(reference(self.service.object()));
-        all.sort();
+        let own = [self.service.object()];
+        let mut all: Vec<String> = self.sources.iter().chain(own).map(reference).collect();
+        all.sort_unstable();
         all.dedup();
         all.join(",")
     }
@@ -372,20 +359,7 @@ pub(crate) fn target_ports_of(spec: &EnvoyFilter) -> impl Iterator<Item = u32> {
 /// `<Kind>/<namespace>/<name>`, as it stands in annotations.
 #[must_use]
 pub fn reference(key: &ObjectKey) -> String {
-    format!("{}/{}/{}", key.kind, key.namespace, key.name)
-}
-
-/// A patch of a draft that is only for some proxies goes to those.
-fn confined(
-    draft: &FilterDraft,
-    mut patch: ef::EnvoyConfigObjectPatch,
-) -> ef::EnvoyConfigObjectPatch {
-    if let Some(gate) = &draft.only_for {
-        let matching = patch.r#match.get_or_insert_default();
-        let proxy = matching.proxy.get_or_insert_default();
-        proxy.metadata.insert(gate.key.clone(), gate.value.clone());
-    }
-    patch
+    [key.kind.name(), "/", &key.namespace, "/", &key.name].concat()
 }
 
 fn outbound_match(listener: &ListenerMatch) -> ef::ListenerMatch {

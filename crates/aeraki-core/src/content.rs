@@ -10,11 +10,15 @@ use aeraki_api::networking::EnvoyFilter;
 use aeraki_api::{Cr, ObjectMeta};
 use xxhash_rust::xxh3::xxh3_64;
 
+mod pairs;
+
+pub(crate) use pairs::Pairs;
+
 /// Labels, annotations and spec of an EnvoyFilter.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Content {
-    labels: BTreeMap<String, String>,
-    annotations: BTreeMap<String, String>,
+    labels: Pairs,
+    annotations: Pairs,
     spec: Arc<str>,
 }
 
@@ -26,17 +30,13 @@ impl Content {
     #[must_use]
     pub fn of(object: &Cr<EnvoyFilter>) -> Self {
         Self {
-            labels: object.metadata.labels.clone(),
-            annotations: object.metadata.annotations.clone(),
+            labels: pairs(&object.metadata.labels),
+            annotations: pairs(&object.metadata.annotations),
             spec: canonical(&object.spec),
         }
     }
 
-    pub(crate) fn new(
-        labels: BTreeMap<String, String>,
-        annotations: BTreeMap<String, String>,
-        spec: Arc<str>,
-    ) -> Self {
+    pub(crate) fn new(labels: Pairs, annotations: Pairs, spec: Arc<str>) -> Self {
         Self {
             labels,
             annotations,
@@ -47,23 +47,23 @@ impl Content {
     /// A label's value.
     #[must_use]
     pub fn label(&self, key: &str) -> Option<&str> {
-        self.labels.get(key).map(String::as_str)
+        self.labels.get(key)
     }
 
     /// An annotation's value.
     #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.annotations.get(key).map(String::as_str)
+        self.annotations.get(key)
     }
 
     /// All labels.
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
-        pairs(&self.labels)
+        self.labels.iter()
     }
 
     /// All annotations.
     pub fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
-        pairs(&self.annotations)
+        self.annotations.iter()
     }
 
     /// The spec as canonical JSON.
@@ -85,7 +85,7 @@ impl Content {
     /// not count.
     #[must_use]
     pub fn differs_from(&self, wanted: &Self) -> bool {
-        let lacks = |have: &BTreeMap<String, String>, want: &BTreeMap<String, String>| {
+        let lacks = |have: &Pairs, want: &Pairs| {
             want.iter().any(|(key, value)| have.get(key) != Some(value))
         };
         self.spec != wanted.spec
@@ -107,8 +107,8 @@ impl Content {
     pub fn object(&self, namespace: &str, name: &str) -> Cr<EnvoyFilter> {
         let mut object = Cr::new(name, namespace, self.spec());
         object.metadata = ObjectMeta {
-            labels: self.labels.clone(),
-            annotations: self.annotations.clone(),
+            labels: owned(&self.labels),
+            annotations: owned(&self.annotations),
             ..object.metadata
         };
         object
@@ -126,7 +126,15 @@ pub(crate) fn hash(text: &str) -> String {
     format!("{:016x}", xxh3_64(text.as_bytes()))
 }
 
-fn pairs(map: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
+fn pairs(map: &BTreeMap<String, String>) -> Pairs {
     map.iter()
         .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect()
+}
+
+fn owned(pairs: &Pairs) -> BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
 }

@@ -2,8 +2,7 @@
 //!
 //! Core alone decides those, and how many EnvoyFilters a draft becomes.
 
-use serde_json::Value;
-
+use crate::config::Config;
 use crate::object::{Object, ObjectKey};
 use crate::settings::ProxyMetadata;
 
@@ -33,7 +32,7 @@ pub struct NetworkFilter {
     /// Its name, such as `envoy.filters.network.dubbo_proxy`.
     pub name: &'static str,
     /// Its configuration as JSON in Envoy's snake_case, with `@type`.
-    pub typed_config: Value,
+    pub typed_config: Config,
 }
 
 /// A change of one Envoy cluster.
@@ -49,11 +48,11 @@ pub struct ClusterPatch {
 #[derive(Clone, PartialEq, Debug)]
 pub enum ClusterChange {
     /// MERGE onto Istio's cluster: TLS and endpoints survive; repeated fields are appended.
-    Merge(Value),
+    Merge(Config),
     /// MERGE_AND_REPLACE_LIST onto Istio's cluster: as MERGE, but repeated fields are replaced.
-    MergeReplacingLists(Value),
+    MergeReplacingLists(Config),
     /// REMOVE Istio's cluster and ADD this one in its stead, in one object. TLS is lost.
-    Replace(Value),
+    Replace(Config),
 }
 
 /// One generated piece of configuration.

@@ -21,7 +21,7 @@
 //! # struct Mqtt;
 //! # impl Generator for Mqtt {
 //! #     fn generate(&self, _: &ServiceContext<'_>) -> Result<Vec<FilterDraft>, GenerateError> {
-//! #         let typed_config = serde_json::json!({"@type": "type.googleapis.com/example.Mqtt"});
+//! #         let typed_config = serde_json::json!({"@type": "type.googleapis.com/example.Mqtt"}).into();
 //! #         let filter = NetworkFilter { placement: Placement::Replace, name: "example.mqtt", typed_config };
 //! #         Ok(vec![FilterDraft::network(Direction::Outbound, filter)])
 //! #     }
@@ -57,10 +57,12 @@ mod idle;
 mod listener;
 mod loadable;
 mod scope;
+mod spec_text;
 mod world;
 
 pub mod annotation;
 pub mod cluster_name;
+pub mod config;
 pub mod diagnostic;
 pub mod draft;
 pub mod engine;

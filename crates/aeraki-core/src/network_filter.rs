@@ -3,6 +3,7 @@
 use aeraki_api::prost::Name;
 use serde::Serialize;
 
+use crate::config::Config;
 use crate::draft::{Direction, FilterDraft, NetworkFilter, Placement};
 use crate::generator::GenerateError;
 
@@ -36,7 +37,7 @@ fn place<M: Name + Serialize>(
     name: &'static str,
     config: &M,
 ) -> Result<FilterDraft, GenerateError> {
-    let typed_config = aeraki_api::typed_config(config)?;
+    let typed_config = Config::typed(config)?;
     Ok(FilterDraft::network(
         direction,
         NetworkFilter {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::config::Part;
 use crate::diagnostic::{Code, Diagnostic, catalogue};
 use crate::generator::Generator;
 use crate::object::{Kind, ObjectKey};
@@ -216,7 +217,7 @@ pub struct Input {
 }
 
 /// A rule that Envoy enforces on the typed config of this protocol's filter or clusters: `Some(reason)` if it is broken.
-pub type Check = fn(&Value) -> Option<String>;
+pub type Check = fn(Part<'_>) -> Option<String>;
 
 /// All that is constant about a protocol.
 pub struct Registration {

@@ -40,7 +40,7 @@ impl Generator for Moody {
         let filter = NetworkFilter {
             placement: Placement::Replace,
             name: "example.moody",
-            typed_config: config,
+            typed_config: config.into(),
         };
         Ok(vec![FilterDraft::network(Direction::Outbound, filter)])
     }

@@ -32,7 +32,8 @@ impl Generator for Echo {
                 reason: "the word is bad".to_owned(),
             });
         }
-        let typed_config = json!({"@type": "type.googleapis.com/example.Echo", "word": word});
+        let typed_config =
+            json!({"@type": "type.googleapis.com/example.Echo", "word": word}).into();
         let filter = NetworkFilter {
             placement: Placement::Replace,
             name: "example.echo",

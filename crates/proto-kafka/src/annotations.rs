@@ -126,6 +126,7 @@ pub(crate) fn flag(text: &str) -> Result<bool, String> {
 
 #[cfg(test)]
 mod tests {
+    use aeraki_core::config::Config;
     use proptest::prelude::*;
     use rstest::rstest;
     use serde_json::json;
@@ -200,12 +201,12 @@ mod tests {
         ) {
             let keys = api_keys(&keys).unwrap_or_default();
             let rules = rewrite_rules(&rules).unwrap_or_default();
-            let config = json!({
+            let config = Config::from(json!({
                 "api_keys_allowed": keys, "api_keys_denied": keys,
                 "id_based_broker_address_rewrite_spec": {"rules": rules},
-            });
-            prop_assert_eq!(checks::api_keys(&config), None);
-            prop_assert_eq!(checks::rewrite_rules(&config), None);
+            }));
+            prop_assert_eq!(checks::api_keys(config.root()), None);
+            prop_assert_eq!(checks::rewrite_rules(config.root()), None);
         }
     }
 }

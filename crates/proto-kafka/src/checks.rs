@@ -1,7 +1,7 @@
 //! What makes Envoy refuse a `KafkaBroker`, and with it the whole listener.
 
+use aeraki_core::config::Part;
 use aeraki_core::registry::Check;
-use serde_json::Value;
 
 /// All checks of the protocol.
 pub(crate) const ALL: &[Check] = &[api_keys, rewrite_rules];
@@ -11,7 +11,7 @@ pub(crate) const MAX_API_KEY: u32 = 32_767;
 const MAX_PORT: u64 = 65_535;
 
 /// Api keys in their range.
-pub(crate) fn api_keys(config: &Value) -> Option<String> {
+pub(crate) fn api_keys(config: Part<'_>) -> Option<String> {
     ["api_keys_allowed", "api_keys_denied"]
         .into_iter()
         .find_map(|field| {
@@ -24,13 +24,13 @@ pub(crate) fn api_keys(config: &Value) -> Option<String> {
 }
 
 /// Rewrite rules with a host and a port.
-pub(crate) fn rewrite_rules(config: &Value) -> Option<String> {
+pub(crate) fn rewrite_rules(config: Part<'_>) -> Option<String> {
     let spec = config.get("id_based_broker_address_rewrite_spec")?;
     items(spec.get("rules")).find_map(|rule| {
         // JSON leaves out broker 0, an empty host and port 0.
-        let id = rule.get("id").and_then(Value::as_u64).unwrap_or_default();
-        let host = rule.get("host").and_then(Value::as_str).unwrap_or_default();
-        let port = rule.get("port").and_then(Value::as_u64).unwrap_or_default();
+        let id = rule.get("id").and_then(Part::as_u64).unwrap_or_default();
+        let host = rule.get("host").and_then(Part::as_str).unwrap_or_default();
+        let port = rule.get("port").and_then(Part::as_u64).unwrap_or_default();
         if host.is_empty() {
             Some(format!("the address of broker {id} has no host"))
         } else if port > MAX_PORT {
@@ -41,14 +41,15 @@ pub(crate) fn rewrite_rules(config: &Value) -> Option<String> {
     })
 }
 
-fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {
-    list.and_then(Value::as_array).into_iter().flatten()
+fn items(list: Option<Part<'_>>) -> impl Iterator<Item = Part<'_>> {
+    list.into_iter().flat_map(Part::items)
 }
 
 #[cfg(test)]
 mod tests {
+    use aeraki_core::config::Config;
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -60,7 +61,7 @@ mod tests {
         #[case] config: Value,
         #[case] reason: Option<&str>,
     ) {
-        let refusal = api_keys(&config);
+        let refusal = api_keys(Config::from(config).root());
         match reason {
             None => assert_eq!(refusal, None),
             Some(reason) => assert!(refusal.is_some_and(|found| found.contains(reason))),
@@ -76,7 +77,7 @@ mod tests {
         #[case] reason: Option<&str>,
     ) {
         let config = json!({"id_based_broker_address_rewrite_spec": {"rules": rules}});
-        let refusal = rewrite_rules(&config);
+        let refusal = rewrite_rules(Config::from(config).root());
         match reason {
             None => assert_eq!(refusal, None),
             Some(reason) => assert!(refusal.is_some_and(|found| found.contains(reason))),

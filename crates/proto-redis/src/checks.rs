@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use aeraki_core::config::Part;
 use aeraki_core::registry::Check;
-use serde_json::Value;
 
 use crate::REDIS_PROXY;
 use crate::routes::MAX_PREFIX;
@@ -22,50 +22,49 @@ pub(crate) static CHECKS: &[Check] = &[
     cluster_mode,
 ];
 
-fn is_filter(value: &Value) -> bool {
-    value["@type"]
-        .as_str()
-        .is_some_and(|url| url.ends_with(".RedisProxy"))
+fn is_filter(value: Part<'_>) -> bool {
+    text(value, "@type").ends_with(".RedisProxy")
 }
 
-fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value[name]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default()
+/// The string called `name`, empty if there is none.
+fn text<'c>(value: Part<'c>, name: &str) -> &'c str {
+    value.get(name).and_then(Part::as_str).unwrap_or_default()
+}
+
+fn list<'c>(value: Part<'c>, path: &[&str]) -> impl Iterator<Item = Part<'c>> + use<'c> {
+    value.at(path).into_iter().flat_map(Part::items)
 }
 
 fn refuse(broken: bool, reason: &str) -> Option<String> {
     broken.then(|| reason.to_owned())
 }
 
-fn routes(value: &Value) -> Option<String> {
-    let table = &value["prefix_routes"];
-    let all: Vec<&Value> = list(table, "routes")
-        .iter()
-        .chain(table.get("catch_all_route"))
-        .collect();
-    let has_no_cluster = |route: &Value| route["cluster"].as_str().is_none_or(str::is_empty);
-    let targets = |route: &&Value| {
-        let mirrors = list(route, "request_mirror_policy").iter();
+fn routes(value: Part<'_>) -> Option<String> {
+    let catch_all = value.at(&["prefix_routes", "catch_all_route"]);
+    let mut all = list(value, &["prefix_routes", "routes"])
+        .chain(catch_all)
+        .peekable();
+    let has_no_cluster = |route: Part<'_>| text(route, "cluster").is_empty();
+    let leads_nowhere = |route: Part<'_>| {
+        let mirrors = list(route, &["request_mirror_policy"]);
         has_no_cluster(route)
             || mirrors
                 .chain(route.get("read_command_policy"))
                 .any(has_no_cluster)
     };
     refuse(
-        is_filter(value) && all.is_empty(),
+        is_filter(value) && all.peek().is_none(),
         "a redis_proxy needs at least one route",
     )
-    .or_else(|| refuse(all.iter().any(targets), "a route without a cluster"))
+    .or_else(|| refuse(all.any(leads_nowhere), "a route without a cluster"))
 }
 
-fn prefixes(value: &Value) -> Option<String> {
-    let table = &value["prefix_routes"];
-    let ignores_case = table["case_insensitive"] == true;
+fn prefixes(value: Part<'_>) -> Option<String> {
+    let folds = value.at(&["prefix_routes", "case_insensitive"]);
+    let ignores_case = folds.and_then(Part::as_bool) == Some(true);
     let mut seen = BTreeSet::new();
-    for route in list(table, "routes") {
-        let prefix = route["prefix"].as_str().unwrap_or_default();
+    for route in list(value, &["prefix_routes", "routes"]) {
+        let prefix = text(route, "prefix");
         if prefix.len() > MAX_PREFIX {
             return Some(format!("a prefix with more than {MAX_PREFIX} bytes"));
         }
@@ -81,92 +80,87 @@ fn prefixes(value: &Value) -> Option<String> {
     None
 }
 
-fn settings(value: &Value) -> Option<String> {
-    let missing = value["settings"].get("op_timeout").is_none();
+fn settings(value: Part<'_>) -> Option<String> {
+    let missing = value.at(&["settings", "op_timeout"]).is_none();
     refuse(
         is_filter(value) && missing,
         "`settings.op_timeout` is missing",
     )
 }
 
-fn faults(value: &Value) -> Option<String> {
-    let missing = list(value, "faults")
-        .iter()
-        .any(|fault| fault.get("fault_enabled").is_none());
+fn faults(value: Part<'_>) -> Option<String> {
+    let missing = list(value, &["faults"]).any(|fault| fault.get("fault_enabled").is_none());
     refuse(missing, "a fault without `fault_enabled`")
 }
 
 /// Whether a password would switch authentication off: Envoy takes an empty one for none.
-fn is_empty(source: &Value) -> bool {
-    ![
+fn is_empty(source: Part<'_>) -> bool {
+    [
         "inline_string",
         "inline_bytes",
         "filename",
         "environment_variable",
     ]
     .iter()
-    .any(|form| source[form].as_str().is_some_and(|text| !text.is_empty()))
+    .all(|form| text(source, form).is_empty())
 }
 
-fn downstream(value: &Value) -> Option<String> {
-    let passwords = list(value, "downstream_auth_passwords");
-    let name_alone = value.get("downstream_auth_username").is_some() && passwords.is_empty();
+fn downstream(value: Part<'_>) -> Option<String> {
+    let mut passwords = list(value, &["downstream_auth_passwords"]).peekable();
+    let has_name = value.get("downstream_auth_username").is_some();
+    let name_alone = has_name && passwords.peek().is_none();
     let deprecated = value.get("downstream_auth_password").is_some();
     refuse(
         deprecated,
         "`downstream_auth_password` is deprecated: use the plural",
     )
-    .or_else(|| {
-        refuse(
-            passwords.iter().any(is_empty),
-            "an empty downstream password",
-        )
-    })
+    .or_else(|| refuse(passwords.any(is_empty), "an empty downstream password"))
     .or_else(|| refuse(name_alone, "a downstream user name without a password"))
 }
 
-fn upstream(value: &Value) -> Option<String> {
-    let options = value
-        .get("typed_extension_protocol_options")?
-        .get(REDIS_PROXY)?;
+fn upstream(value: Part<'_>) -> Option<String> {
+    let options = value.at(&["typed_extension_protocol_options", REDIS_PROXY])?;
     let broken = options.get("auth_password").is_none_or(is_empty);
     refuse(broken, "an empty upstream password")
 }
 
-fn cluster_mode(value: &Value) -> Option<String> {
+fn cluster_mode(value: Part<'_>) -> Option<String> {
     let kind = value.get("cluster_type")?;
-    if kind["name"] != "envoy.clusters.redis" {
+    if text(kind, "name") != "envoy.clusters.redis" {
         return None;
     }
     refuse(
-        value["lb_policy"] != "CLUSTER_PROVIDED",
+        text(value, "lb_policy") != "CLUSTER_PROVIDED",
         "a Redis cluster brings its own balancing",
     )
     .or_else(|| {
-        let waits = value["wait_for_warm_on_init"] != false;
+        let waits = value.get("wait_for_warm_on_init").and_then(Part::as_bool);
         refuse(
-            waits,
+            waits != Some(false),
             "a Redis cluster must not hold up the start of the sidecar",
         )
     })
     .or_else(|| {
-        let seeds = list(&value["load_assignment"], "endpoints");
-        let none = seeds
-            .iter()
-            .all(|locality| list(locality, "lb_endpoints").is_empty());
-        refuse(none, "a Redis cluster needs an endpoint to ask")
+        let seeds = list(value, &["load_assignment", "endpoints"]);
+        let mut seeds = seeds.flat_map(|locality| list(locality, &["lb_endpoints"]));
+        refuse(
+            seeds.next().is_none(),
+            "a Redis cluster needs an endpoint to ask",
+        )
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use aeraki_core::config::Config;
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn verdict(value: &Value) -> Option<String> {
-        CHECKS.iter().find_map(|check| check(value))
+        let config = Config::from(value.clone());
+        CHECKS.iter().find_map(|check| check(config.root()))
     }
 
     fn filter() -> Value {

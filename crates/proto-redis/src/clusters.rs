@@ -20,6 +20,7 @@ use aeraki_api::envoy::redis_cluster::RedisClusterConfig;
 use aeraki_api::networking::{DestinationRule, TrafficPolicy};
 use aeraki_api::{Duration, JsonStruct, typed_config};
 use aeraki_core::cluster_name;
+use aeraki_core::config::Config;
 use aeraki_core::diagnostic::{Diagnostic, Severity};
 use aeraki_core::draft::{ClusterChange, ClusterPatch};
 use aeraki_core::generator::{GenerateError, ServiceContext};
@@ -215,14 +216,14 @@ fn on_istios_clusters(
     let mut patches = Vec::new();
     for cluster in clusters_of(ctx, rule) {
         if merged != Cluster::default() {
-            let change = ClusterChange::Merge(serde_json::to_value(&merged)?);
+            let change = ClusterChange::Merge(Config::of(&merged)?);
             patches.push(ClusterPatch {
                 cluster: cluster.clone(),
                 change,
             });
         }
         if limited != Cluster::default() {
-            let change = ClusterChange::MergeReplacingLists(serde_json::to_value(&limited)?);
+            let change = ClusterChange::MergeReplacingLists(Config::of(&limited)?);
             patches.push(ClusterPatch { cluster, change });
         }
     }
@@ -317,7 +318,7 @@ fn instead_of_istios_cluster(
     };
     pool.merge_into(&mut cluster);
     cluster.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
-    let change = ClusterChange::Replace(serde_json::to_value(&cluster)?);
+    let change = ClusterChange::Replace(Config::of(&cluster)?);
     Ok(ClusterPatch {
         cluster: name,
         change,

@@ -1,8 +1,8 @@
 //! What makes Envoy refuse a `thrift_proxy`, and with it the whole listener, or read it otherwise than it is meant. Each
 //! rule was tried on a real Envoy.
 
+use aeraki_core::config::Part;
 use aeraki_core::registry::Check;
-use serde_json::Value;
 
 pub(crate) const ALL: &[Check] = &[
     clusters_are_not_validated,
@@ -12,17 +12,18 @@ pub(crate) const ALL: &[Check] = &[
 ];
 
 /// Unless it is told not to, Envoy refuses the listener over one cluster that is not there.
-fn clusters_are_not_validated(config: &Value) -> Option<String> {
-    let validated = at(config, &["route_config", "validate_clusters"]) != Some(&Value::Bool(false));
+fn clusters_are_not_validated(config: Part<'_>) -> Option<String> {
+    let validates = config.at(&["route_config", "validate_clusters"]);
+    let validated = validates.and_then(Part::as_bool) != Some(false);
     validated.then(|| "`validate_clusters` is not false".to_owned())
 }
 
-fn every_route_matches(config: &Value) -> Option<String> {
+fn every_route_matches(config: Part<'_>) -> Option<String> {
     routes(config).find_map(|route| {
         let field = |name: &str| route.get("match").and_then(|m| m.get(name));
-        let method = field("method_name").and_then(Value::as_str);
-        let service = field("service_name").and_then(Value::as_str);
-        let inverted = field("invert").and_then(Value::as_bool) == Some(true);
+        let method = field("method_name").and_then(Part::as_str);
+        let service = field("service_name").and_then(Part::as_str);
+        let inverted = field("invert").and_then(Part::as_bool) == Some(true);
         match (method, service) {
             (None, None) => Some("a thrift route has neither method nor service name".to_owned()),
             (Some(_), Some(_)) => {
@@ -36,22 +37,26 @@ fn every_route_matches(config: &Value) -> Option<String> {
     })
 }
 
-fn every_route_leads(config: &Value) -> Option<String> {
+fn every_route_leads(config: Part<'_>) -> Option<String> {
     routes(config).find_map(|route| {
         let Some(action) = route.get("route") else {
             return Some("a thrift route leads nowhere".to_owned());
         };
-        match at(action, &["weighted_clusters", "clusters"]).and_then(Value::as_array) {
-            Some(clusters) if clusters.is_empty() => {
+        let clusters = action.at(&["weighted_clusters", "clusters"]);
+        match clusters
+            .filter(|clusters| clusters.is_list())
+            .map(Part::items)
+        {
+            Some(clusters) if clusters.len() == 0 => {
                 Some("a thrift route has weighted clusters, but none".to_owned())
             }
-            Some(clusters) => clusters.iter().find_map(weighted_cluster),
+            Some(mut clusters) => clusters.find_map(weighted_cluster),
             None => unnamed(action, "cluster", "a thrift route"),
         }
     })
 }
 
-fn weighted_cluster(cluster: &Value) -> Option<String> {
+fn weighted_cluster(cluster: Part<'_>) -> Option<String> {
     let has_weight = cluster
         .get("weight")
         .is_none_or(|weight| weight.as_u64() > Some(0));
@@ -59,15 +64,16 @@ fn weighted_cluster(cluster: &Value) -> Option<String> {
         .or_else(|| (!has_weight).then(|| "a thrift cluster has the weight 0".to_owned()))
 }
 
-fn every_mirror_is_whole(config: &Value) -> Option<String> {
-    let mirrors =
-        routes(config).flat_map(|route| list(at(route, &["route", "request_mirror_policies"])));
-    mirrors.into_iter().find_map(|mirror| {
+fn every_mirror_is_whole(config: Part<'_>) -> Option<String> {
+    let mut mirrors = routes(config)
+        .filter_map(|route| route.at(&["route", "request_mirror_policies"]))
+        .flat_map(Part::items);
+    mirrors.find_map(|mirror| {
         let of_fraction = |name: &str| mirror.get("runtime_fraction").and_then(|f| f.get(name));
         let fraction_is_whole = mirror.get("runtime_fraction").is_none()
             || (of_fraction("default_value").is_some()
                 && of_fraction("runtime_key")
-                    .and_then(Value::as_str)
+                    .and_then(Part::as_str)
                     .is_some_and(|k| !k.is_empty()));
         unnamed(mirror, "cluster", "a thrift mirror").or_else(|| {
             (!fraction_is_whole)
@@ -76,37 +82,32 @@ fn every_mirror_is_whole(config: &Value) -> Option<String> {
     })
 }
 
-fn unnamed(object: &Value, field: &str, what: &str) -> Option<String> {
-    let name = object
-        .get(field)
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+fn unnamed(object: Part<'_>, field: &str, what: &str) -> Option<String> {
+    let name = object.get(field).and_then(Part::as_str).unwrap_or_default();
     name.is_empty().then(|| format!("{what} names no cluster"))
 }
 
-fn routes(config: &Value) -> impl Iterator<Item = &Value> {
-    list(at(config, &["route_config", "routes"]))
-}
-
-/// What stands at the end of a path of keys.
-fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, key| value.get(key))
-}
-
-fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
-    value.and_then(Value::as_array).into_iter().flatten()
+fn routes(config: Part<'_>) -> impl Iterator<Item = Part<'_>> {
+    let routes = config.at(&["route_config", "routes"]);
+    routes.into_iter().flat_map(Part::items)
 }
 
 #[cfg(test)]
 mod tests {
+    use aeraki_core::config::Config;
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
+    fn verdict(config: Value) -> Option<String> {
+        let config = Config::from(config);
+        ALL.iter().find_map(|check| check(config.root()))
+    }
+
     fn rejection(route: &Value) -> Option<String> {
         let config = json!({"route_config": {"validate_clusters": false, "routes": [route]}});
-        ALL.iter().find_map(|check| check(&config))
+        verdict(config)
     }
 
     #[rstest]
@@ -159,9 +160,8 @@ mod tests {
 
     #[test]
     fn a_config_that_validates_clusters_is_refused() {
-        let check = |config: &Value| ALL.iter().find_map(|check| check(config));
-        assert!(check(&json!({"route_config": {"routes": []}})).is_some());
-        assert!(check(&json!({"route_config": {"validate_clusters": true}})).is_some());
-        assert!(check(&json!({"route_config": {"validate_clusters": false}})).is_none());
+        assert!(verdict(json!({"route_config": {"routes": []}})).is_some());
+        assert!(verdict(json!({"route_config": {"validate_clusters": true}})).is_some());
+        assert!(verdict(json!({"route_config": {"validate_clusters": false}})).is_none());
     }
 }

@@ -155,6 +155,7 @@ fn unknown(what: &str, word: &str, known: impl IntoIterator<Item = &'static str>
 
 #[cfg(test)]
 mod tests {
+    use aeraki_core::config::Config;
     use proptest::prelude::*;
     use rstest::rstest;
     use serde_json::json;
@@ -250,8 +251,8 @@ mod tests {
             text in prop_oneof![".{0,20}", "[A-Z][a-z]{3,5}=[0-9]{1,12}(ms|s|h)", "(Ping|Sync)=[-.0-9]{1,4}(us|ms|s)"],
         ) {
             if let Ok(read) = overrides(&text) {
-                let config = json!({"latency_threshold_overrides": read});
-                prop_assert_eq!(checks::latency_thresholds(&config), None);
+                let config = Config::from(json!({"latency_threshold_overrides": read}));
+                prop_assert_eq!(checks::latency_thresholds(config.root()), None);
             }
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use aeraki_api::Duration;
+use aeraki_core::config::Part;
 use aeraki_core::registry::Check;
-use serde_json::Value;
 
 /// All checks of the protocol.
 pub(crate) const ALL: &[Check] = &[latency_thresholds];
@@ -12,16 +12,16 @@ pub(crate) const ALL: &[Check] = &[latency_thresholds];
 const ONE_MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Thresholds of at least a millisecond, and at most one per opcode.
-pub(crate) fn latency_thresholds(config: &Value) -> Option<String> {
+pub(crate) fn latency_thresholds(config: Part<'_>) -> Option<String> {
     let mut seen = BTreeSet::new();
     let default = config.get("default_latency_threshold").and_then(threshold);
     default.or_else(|| {
-        let overrides = config.get("latency_threshold_overrides")?.as_array()?;
-        overrides.iter().find_map(|entry| {
+        let mut overrides = config.get("latency_threshold_overrides")?.items();
+        overrides.find_map(|entry| {
             // `Connect` is the enum's zero, which JSON leaves out.
             let opcode = entry
                 .get("opcode")
-                .and_then(Value::as_str)
+                .and_then(Part::as_str)
                 .unwrap_or("Connect");
             if !seen.insert(opcode) {
                 return Some(format!("`{opcode}` has two latency thresholds"));
@@ -34,7 +34,7 @@ pub(crate) fn latency_thresholds(config: &Value) -> Option<String> {
     })
 }
 
-fn threshold(value: &Value) -> Option<String> {
+fn threshold(value: Part<'_>) -> Option<String> {
     let text = value.as_str().unwrap_or_default();
     match text.parse() {
         Ok(span) => threshold_refusal(span)
@@ -52,10 +52,11 @@ pub(crate) fn threshold_refusal(span: Duration) -> Option<&'static str> {
 mod tests {
     use aeraki_api::envoy::zookeeper::ZooKeeperProxy;
     use aeraki_api::prost::Name as _;
+    use aeraki_core::config::Config;
     use aeraki_testkit::envoy::Envoy;
     use aeraki_testkit::render::Renderer;
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::filter;
@@ -78,7 +79,7 @@ mod tests {
         #[case] config: Value,
         #[case] reason: Option<&str>,
     ) {
-        let refusal = latency_thresholds(&config);
+        let refusal = latency_thresholds(Config::from(config.clone()).root());
         assert_eq!(refusal.is_some(), envoy_refuses(config));
         match reason {
             None => assert_eq!(refusal, None),

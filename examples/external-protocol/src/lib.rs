@@ -3,11 +3,12 @@
 //! A port named `tcp-mqtt` gets Envoy's `connection_limit` before `tcp_proxy` on the broker's side, so that a flood of
 //! devices meets the broker's sidecar first.
 
+use aeraki_core::config::{Config, Part};
 use aeraki_core::draft::{Direction, FilterDraft, NetworkFilter, Placement};
 use aeraki_core::generator::{GenerateError, Generator, ServiceContext};
 use aeraki_core::protocol::Protocol;
 use aeraki_core::registry::{Annotation, Registration};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const FILTER: &str = "envoy.filters.network.connection_limit";
 const TYPE: &str =
@@ -27,11 +28,11 @@ impl Generator for Mqtt {
         let filter = NetworkFilter {
             placement: Placement::InsertBefore,
             name: FILTER,
-            typed_config: json!({
+            typed_config: Config::from(json!({
                 "@type": TYPE,
                 "stat_prefix": inbound.cluster(),
                 "max_connections": limit.unwrap_or(MAX_CONNECTIONS_DEFAULT),
-            }),
+            })),
         };
         Ok(vec![FilterDraft::network(Direction::Inbound, filter)])
     }
@@ -45,8 +46,8 @@ fn connections(text: &str) -> Result<u64, String> {
 }
 
 /// Envoy refuses the listener without a limit of at least one.
-fn limits_nothing(config: &Value) -> Option<String> {
-    let limit = config.get("max_connections").and_then(Value::as_u64);
+fn limits_nothing(config: Part<'_>) -> Option<String> {
+    let limit = config.get("max_connections").and_then(Part::as_u64);
     (limit.unwrap_or(0) == 0).then(|| "`max_connections` is below one".to_owned())
 }
 
