@@ -6,11 +6,10 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use crate::host::Host;
 use crate::object::ObjectKey;
 use crate::protocol::Protocol;
+use crate::table::Table;
 use crate::visibility::Visibility;
 
 mod claimant;
@@ -84,7 +83,7 @@ impl Claim {
 /// All claims.
 #[derive(Default, Debug)]
 pub(crate) struct Claims {
-    by_key: FxHashMap<ClaimKey, Claimants>,
+    by_key: Table<(ClaimKey, Claimants)>,
 }
 
 #[derive(Debug)]
@@ -96,8 +95,8 @@ enum Claimants {
 impl Claims {
     /// Adds a claim.
     pub(crate) fn stake(&mut self, claim: Claim) {
-        let claimants = self.by_key.entry(claim.key.clone());
-        match claimants.or_insert_with_key(Claimants::of) {
+        let make = || (claim.key.clone(), Claimants::of(&claim.key));
+        match &mut self.by_key.get_or_insert_with(&claim.key, make).1 {
             Claimants::Ranks(ranks) => ranks.stake(claim),
             Claimants::Crowd(crowd) => crowd.stake(claim),
         }
@@ -105,7 +104,8 @@ impl Claims {
 
     /// Takes a claim back.
     pub(crate) fn release(&mut self, claim: &Claim) {
-        let is_empty = match self.by_key.get_mut(&claim.key) {
+        let claimants = self.by_key.get_mut(&claim.key);
+        let is_empty = match claimants.map(|(_, claimants)| claimants) {
             None => return,
             Some(Claimants::Ranks(ranks)) => {
                 ranks.release(claim);
@@ -139,7 +139,7 @@ impl Claims {
         claimant: &Claimant,
         visibility: &Visibility,
     ) -> bool {
-        match self.by_key.get(key) {
+        match self.at(key) {
             Some(Claimants::Crowd(crowd)) => crowd.is_sole(claimant, visibility),
             Some(Claimants::Ranks(_)) | None => true,
         }
@@ -158,7 +158,7 @@ impl Claims {
 
     /// Our claimants whose standing a change of `claim` can alter: all others, or for what is owned by age the younger.
     pub(crate) fn affected<'a>(&'a self, claim: &'a Claim) -> impl Iterator<Item = &'a ObjectKey> {
-        let claimants = self.by_key.get(&claim.key).filter(|_| claim.holds);
+        let claimants = self.at(&claim.key).filter(|_| claim.holds);
         let (ranks, crowd) = match claimants {
             None => (None, None),
             Some(Claimants::Ranks(ranks)) => (Some(ranks.younger(&claim.claimant)), None),
@@ -170,8 +170,12 @@ impl Claims {
             .map(Claimant::object)
     }
 
+    fn at(&self, key: &ClaimKey) -> Option<&Claimants> {
+        self.by_key.get(key).map(|(_, claimants)| claimants)
+    }
+
     fn ranks(&self, key: &ClaimKey) -> Option<&Ranks> {
-        match self.by_key.get(key)? {
+        match self.at(key)? {
             Claimants::Ranks(ranks) => Some(ranks),
             Claimants::Crowd(_) => None,
         }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::assemble::{Filter, FilterKey};
 use crate::content::Content;
@@ -21,13 +21,14 @@ use crate::object::{ConfigEvent, Object, ObjectKey};
 use crate::registry::{Decision, Registry};
 use crate::service::{Port, Service};
 use crate::settings::Settings;
+use crate::table::Table;
 use crate::world::{Touched, World};
 
 /// Turns config into EnvoyFilters, and keeps them right.
 pub struct Engine {
     world: World,
-    units: FxHashMap<ObjectKey, Unit>,
-    dirty: FxHashSet<ObjectKey>,
+    units: Table<(ObjectKey, Unit)>,
+    dirty: Table<ObjectKey>,
     /// By the hosts of others; what is said about its own host concerns each service.
     by_host: HostIndex<ObjectKey>,
     by_object: FxHashMap<ObjectKey, BTreeSet<ObjectKey>>,
@@ -68,8 +69,8 @@ impl Engine {
     pub fn new(settings: Settings, registry: Registry) -> Self {
         Self {
             world: World::new(settings, registry),
-            units: FxHashMap::default(),
-            dirty: FxHashSet::default(),
+            units: Table::default(),
+            dirty: Table::default(),
             by_host: HostIndex::default(),
             by_object: FxHashMap::default(),
             filters: BTreeMap::new(),
@@ -135,8 +136,8 @@ impl Engine {
     #[must_use]
     pub fn holds(&self, key: &FilterKey, content: &Content) -> bool {
         self.units
-            .values()
-            .flat_map(|unit| &unit.held)
+            .iter()
+            .flat_map(|(_, unit)| &unit.held)
             .any(|held| held.keeps(key, content))
     }
 
@@ -144,8 +145,8 @@ impl Engine {
     #[must_use]
     pub fn diagnostics(&self) -> BTreeSet<&Diagnostic> {
         self.units
-            .values()
-            .flat_map(|unit| &unit.diagnostics)
+            .iter()
+            .flat_map(|(_, unit)| &unit.diagnostics)
             .collect()
     }
 
@@ -181,14 +182,12 @@ impl Engine {
             let having = self.world.service_objects(host);
             let interested = having.chain(self.by_host.covered_by(host));
             for object in interested {
-                if !self.dirty.contains(object) {
-                    self.dirty.insert(object.clone());
-                }
+                self.dirty.get_or_insert_with(object, || object.clone());
             }
         }
         for object in touched.objects {
-            if let Some(interested) = self.by_object.get(&object) {
-                self.dirty.extend(interested.iter().cloned());
+            for interested in self.by_object.get(&object).into_iter().flatten() {
+                self.dirty.insert(interested.clone());
             }
             if object.kind.is_service() {
                 self.dirty.insert(object);
@@ -203,7 +202,8 @@ impl Engine {
         output: Output,
         before: &mut FxHashMap<FilterKey, Option<Arc<Filter>>>,
     ) {
-        let mut old = self.units.remove(&key).unwrap_or_default();
+        let old = self.units.remove(&key).map(|(_, unit)| unit);
+        let mut old = old.unwrap_or_default();
         self.forget_interests(&key, &old.interests);
         let filters = merged(&old.filters, output.filters, &output.held);
         for (name, filter) in &old.filters {
@@ -236,7 +236,7 @@ impl Engine {
         old.diagnostics = output.diagnostics;
         old.interests = output.interests;
         old.held = output.held;
-        self.units.insert(key, old);
+        self.units.insert((key, old));
     }
 
     fn take_interests(&mut self, unit: &ObjectKey, interests: &BTreeSet<Interest>) {
@@ -292,8 +292,8 @@ fn merged(
 }
 
 /// Generates for all keys, on all cores where there are many. The order of the result is that of the keys.
-fn compute(world: &World, keys: FxHashSet<ObjectKey>) -> Vec<(ObjectKey, Output)> {
-    let mut keys: Vec<ObjectKey> = keys.into_iter().collect();
+fn compute(world: &World, keys: Table<ObjectKey>) -> Vec<(ObjectKey, Output)> {
+    let mut keys: Vec<ObjectKey> = keys.into_rows().collect();
     keys.sort_unstable();
     let one = |key: &ObjectKey| (key.clone(), generate::generate(world, key));
     let workers = std::thread::available_parallelism().map_or(1, usize::from);

@@ -4,7 +4,10 @@
 //! stands in the set itself; only a second one makes it a tree.
 
 use std::collections::BTreeSet;
+use std::hash::Hash;
 use std::ops::Bound;
+
+use rustc_hash::FxHashMap;
 
 /// A sorted set, without an allocation for its first member.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +87,20 @@ impl<T: Ord> FewSet<T> {
             Self::Many(all) => (None, Some(all.range((from, to)))),
         };
         one.into_iter().chain(many.into_iter().flatten())
+    }
+}
+
+/// Takes a value out of a set of a map, and the set with it if nothing is left.
+pub(crate) fn remove_from<K: Eq + Hash, V: Ord>(
+    map: &mut FxHashMap<K, FewSet<V>>,
+    key: &K,
+    value: &V,
+) {
+    if let Some(values) = map.get_mut(key) {
+        values.remove(value);
+        if values.is_empty() {
+            map.remove(key);
+        }
     }
 }
 

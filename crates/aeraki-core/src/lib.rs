@@ -58,6 +58,7 @@ mod listener;
 mod loadable;
 mod scope;
 mod spec_text;
+mod table;
 mod world;
 
 pub mod annotation;

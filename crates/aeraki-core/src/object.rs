@@ -11,6 +11,8 @@ use aeraki_api::networking::{DestinationRule, ServiceEntry, VirtualService};
 use aeraki_api::{Cr, ObjectMeta, Timestamp, kubernetes};
 use serde::de::{self, Deserialize, Deserializer};
 
+use crate::table::Keyed;
+
 /// A kind of object, by API group and name. The version is a matter of the edge.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
@@ -110,6 +112,14 @@ impl ObjectKey {
             namespace: namespace.into(),
             name: name.into(),
         }
+    }
+}
+
+impl Keyed for ObjectKey {
+    type Key = Self;
+
+    fn key(&self) -> &Self {
+        self
     }
 }
 

@@ -3,22 +3,21 @@
 //! Each lookup is flat in the number of services. The world decides which rules are seen from a service; it does not
 //! know what is made of them.
 
-use std::borrow::Borrow;
-use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use aeraki_api::kubernetes::EndpointSlice;
 use aeraki_api::networking::{DestinationRule, VirtualService};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::claims::Claims;
-use crate::few_set::FewSet;
+use crate::few_set::{self, FewSet};
 use crate::host::{Host, HostIndex};
 use crate::object::{Body, Kind, Object, ObjectKey};
 use crate::registry::{Decision, Input, Registry};
 use crate::service::{self, Port, Service, Transport};
 use crate::settings::{RuleSource, Settings};
+use crate::table::{Keyed, Table};
 use crate::visibility::Visibility;
 
 mod order;
@@ -30,9 +29,9 @@ pub(crate) use stakes::InboundPlace;
 pub(crate) struct World {
     settings: Settings,
     registry: Registry,
-    objects: FxHashSet<ByKey<Arc<Object>>>,
+    objects: Table<Arc<Object>>,
     /// The services of each object that has any.
-    services: FxHashSet<ByKey<Arc<[Service]>>>,
+    services: Table<Arc<[Service]>>,
     no_services: Arc<[Service]>,
     hosts: HostIndex<Filed>,
     virtual_services: HostIndex<Rule>,
@@ -57,8 +56,8 @@ impl World {
         Self {
             settings,
             registry,
-            objects: FxHashSet::default(),
-            services: FxHashSet::default(),
+            objects: Table::default(),
+            services: Table::default(),
             no_services: Arc::default(),
             hosts: HostIndex::default(),
             virtual_services: HostIndex::default(),
@@ -82,7 +81,7 @@ impl World {
     }
 
     pub(crate) fn object(&self, key: &ObjectKey) -> Option<&Object> {
-        self.objects.get(key).map(|filed| &*filed.0)
+        self.objects.get(key).map(|object| &**object)
     }
 
     /// Every object, in no order.
@@ -92,8 +91,7 @@ impl World {
 
     /// The services of one object: none if it is no service, or is only istiod's rendering of one that is here itself.
     pub(crate) fn services_of(&self, key: &ObjectKey) -> &Arc<[Service]> {
-        let filed = self.services.get(key);
-        filed.map_or(&self.no_services, |filed| &filed.0)
+        self.services.get(key).unwrap_or(&self.no_services)
     }
 
     /// The service objects that have a host which `pattern` covers.
@@ -107,7 +105,7 @@ impl World {
 
     /// Every service, sorted by object.
     pub(crate) fn services(&self) -> impl Iterator<Item = &Service> {
-        let mut objects: Vec<&[Service]> = self.services.iter().map(|filed| &*filed.0).collect();
+        let mut objects: Vec<&[Service]> = self.services.iter().map(|all| &**all).collect();
         objects.sort_unstable_by_key(|services| services[0].object());
         objects.into_iter().flatten()
     }
@@ -122,16 +120,15 @@ impl World {
     /// Sets (`Some`) or removes (`None`) an object, and tells what that can touch.
     pub(crate) fn set(&mut self, key: &ObjectKey, object: Option<Arc<Object>>) -> Touched {
         let mut touched = Touched::default();
-        let there = self.objects.get(key).map(|filed| &filed.0);
-        if there == object.as_ref() {
+        if self.objects.get(key) == object.as_ref() {
             return touched;
         }
-        if let Some(old) = self.objects.take(key) {
-            self.unindex(&old.0, &mut touched);
+        if let Some(old) = self.objects.remove(key) {
+            self.unindex(&old, &mut touched);
         }
         if let Some(new) = object {
             self.index(&new, &mut touched);
-            self.objects.insert(ByKey(new));
+            self.objects.insert(new);
         }
         let mut parents = self.parents(key);
         let others = touched.objects.iter().filter(|other| *other != key);
@@ -190,13 +187,13 @@ impl World {
                 Said::DestinationRule => self.destination_rules.remove(&host, &rule),
                 Said::Extra => {
                     let place = (object.key.kind, object.key.namespace.clone(), host.clone());
-                    remove_from(&mut self.extras, &place, &rule);
+                    few_set::remove_from(&mut self.extras, &place, &rule);
                 }
             }
             touched.hosts.push(host);
         }
         if let Some(place) = slice_place(object) {
-            remove_from(&mut self.slices, &place, &object.key);
+            few_set::remove_from(&mut self.slices, &place, &object.key);
             let service = ObjectKey::new(Kind::SERVICE, place.0, place.1);
             touched.objects.push(service);
         }
@@ -228,7 +225,7 @@ impl World {
 
     /// Every object that says something about hosts.
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Object> {
-        let objects = self.objects.iter().map(|filed| &*filed.0);
+        let objects = self.objects.iter().map(|object| &**object);
         objects.filter(|object| match &object.body {
             Body::VirtualService(_) | Body::DestinationRule(_) => true,
             // A kind that is only looked up by its name, such as Secret, names no hosts; one about all names `*`.
@@ -285,12 +282,12 @@ impl World {
             self.hosts.insert(&host, filed);
         }
         if !new.is_empty() {
-            self.services.insert(ByKey(new));
+            self.services.insert(new);
         }
     }
 
     fn read_services(&self, key: &ObjectKey) -> Vec<Service> {
-        let Some(ByKey(object)) = self.objects.get(key) else {
+        let Some(object) = self.objects.get(key) else {
             return Vec::new();
         };
         let slices = match object.body {
@@ -403,41 +400,22 @@ enum Said {
     Extra,
 }
 
-/// Something that is found by the key it carries.
-#[derive(Debug)]
-struct ByKey<T>(T);
+impl Keyed for Arc<Object> {
+    type Key = ObjectKey;
 
-impl Borrow<ObjectKey> for ByKey<Arc<Object>> {
-    fn borrow(&self) -> &ObjectKey {
-        &self.0.key
+    fn key(&self) -> &ObjectKey {
+        &self.key
     }
 }
 
-impl Borrow<ObjectKey> for ByKey<Arc<[Service]>> {
-    fn borrow(&self) -> &ObjectKey {
-        self.0[0].object()
+/// None of the tables has an object without services.
+impl Keyed for Arc<[Service]> {
+    type Key = ObjectKey;
+
+    fn key(&self) -> &ObjectKey {
+        self[0].object()
     }
 }
-
-impl<T> Hash for ByKey<T>
-where
-    Self: Borrow<ObjectKey>,
-{
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.borrow().hash(state);
-    }
-}
-
-impl<T> PartialEq for ByKey<T>
-where
-    Self: Borrow<ObjectKey>,
-{
-    fn eq(&self, other: &Self) -> bool {
-        self.borrow() == other.borrow()
-    }
-}
-
-impl<T> Eq for ByKey<T> where Self: Borrow<ObjectKey> {}
 
 /// Where an EndpointSlice belongs: the namespace and name of its Service.
 fn slice_place(object: &Object) -> Option<(Arc<str>, Arc<str>)> {
@@ -451,16 +429,6 @@ fn slice_place(object: &Object) -> Option<(Arc<str>, Arc<str>)> {
 /// The hosts of an extra object. A protocol's code runs here, and its panic stays here.
 fn hosts_of(input: &Input, json: &serde_json::Value) -> Vec<String> {
     catch_unwind(AssertUnwindSafe(|| (input.hosts)(json))).unwrap_or_default()
-}
-
-/// Takes a value out of a set of a map, and the set with it if nothing is left.
-fn remove_from<K: Eq + Hash, V: Ord>(map: &mut FxHashMap<K, FewSet<V>>, key: &K, value: &V) {
-    if let Some(values) = map.get_mut(key) {
-        values.remove(value);
-        if values.is_empty() {
-            map.remove(key);
-        }
-    }
 }
 
 /// Whether the services look the same to those that route to them.

@@ -8,6 +8,7 @@ use aeraki_api::Timestamp;
 
 use crate::object::{Kind, ObjectKey};
 use crate::service::Service;
+use crate::table::Keyed;
 
 /// A claimant, ordered as Istio orders services: the oldest first, one without a time before all; then by name,
 /// namespace and object. The hosts of one object keep their order.
@@ -98,6 +99,14 @@ impl Hash for Claimant {
         // Equal claimants are of one object, and few objects have one name.
         self.object().name.hash(state);
         (self.index, self.port).hash(state);
+    }
+}
+
+impl Keyed for Claimant {
+    type Key = Self;
+
+    fn key(&self) -> &Self {
+        self
     }
 }
 

@@ -2,20 +2,18 @@
 //!
 //! Thousands of services share a port number, so nothing here is sorted.
 
-use rustc_hash::FxHashSet;
-
 use super::Claimant;
 use super::stakes::Stakes;
+use crate::table::Table;
 use crate::visibility::Visibility;
 
 /// The claimants of one key, in no order.
-pub(super) type Crowd = Stakes<FxHashSet<Claimant>>;
+pub(super) type Crowd = Stakes<Table<Claimant>>;
 
 impl Crowd {
     /// Whether nobody else shares an observer with `visibility`.
     pub(super) fn is_sole(&self, claimant: &Claimant, visibility: &Visibility) -> bool {
-        let is_alone_in =
-            |set: &FxHashSet<Claimant>| set.len() == usize::from(set.contains(claimant));
+        let is_alone_in = |set: &Table<Claimant>| set.len() == usize::from(set.contains(claimant));
         match visibility {
             Visibility::Everywhere => {
                 is_alone_in(&self.everywhere) && self.by_namespace.values().all(is_alone_in)

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
-
 use super::{Claim, Claimant};
 use crate::few_set::FewSet;
+use crate::table::Table;
 use crate::visibility::Visibility;
 
 /// The claimants of one key, in sets of the kind that the question about them needs.
@@ -77,7 +76,7 @@ impl ClaimantSet for FewSet<Claimant> {
     }
 }
 
-impl ClaimantSet for FxHashSet<Claimant> {
+impl ClaimantSet for Table<Claimant> {
     fn insert(&mut self, claimant: Claimant) {
         self.insert(claimant);
     }

@@ -16,11 +16,12 @@ use rustc_hash::FxHashMap;
 
 use super::Host;
 use crate::few_set::FewSet;
+use crate::table::Table;
 
 /// Entries filed under hosts and wildcards, found from above and from below.
 #[derive(Clone, Debug)]
 pub struct HostIndex<T> {
-    exact: FxHashMap<Host, FewSet<T>>,
+    exact: Table<(Host, FewSet<T>)>,
     /// By the length of what follows the star.
     wildcards: BTreeMap<usize, FxHashMap<Wildcard, FewSet<T>>>,
     /// All names of the two; made when it is first asked for, and kept from then on.
@@ -30,7 +31,7 @@ pub struct HostIndex<T> {
 impl<T> Default for HostIndex<T> {
     fn default() -> Self {
         Self {
-            exact: FxHashMap::default(),
+            exact: Table::default(),
             wildcards: BTreeMap::new(),
             backwards: OnceLock::new(),
         }
@@ -44,7 +45,8 @@ impl<T: Ord> HostIndex<T> {
             let same_length = self.wildcards.entry(host.fixed().len()).or_default();
             same_length.entry(Wildcard(host.clone())).or_default()
         } else {
-            self.exact.entry(host.clone()).or_default()
+            let make = || (host.clone(), FewSet::default());
+            &mut self.exact.get_or_insert_with(host, make).1
         };
         if entries.is_empty()
             && let Some(backwards) = self.backwards.get_mut()
@@ -81,7 +83,7 @@ impl<T: Ord> HostIndex<T> {
         &'a self,
         host: &'h Host,
     ) -> impl Iterator<Item = (&'a Host, &'a T)> + use<'a, 'h, T> {
-        let exact = self.exact.get_key_value(host);
+        let exact = self.exact.get(host).map(|(host, entries)| (host, entries));
         let fixed = host.fixed();
         let wildcards = self.wildcards.range(..=fixed.len()).rev();
         let wildcards = wildcards.filter_map(move |(length, same_length)| {
@@ -100,7 +102,7 @@ impl<T: Ord> HostIndex<T> {
         let itself = if pattern.is_wildcard() {
             None
         } else {
-            self.exact.get(pattern)
+            self.exact.get(pattern).map(|(_, entries)| entries)
         };
         let covered = pattern
             .is_wildcard()
@@ -125,7 +127,7 @@ impl<T: Ord> HostIndex<T> {
         self.backwards.get_or_init(|| {
             let wildcards = self.wildcards.values().flat_map(FxHashMap::keys);
             let wildcards = wildcards.map(|wildcard| &wildcard.0);
-            let names = self.exact.keys().chain(wildcards);
+            let names = self.exact.iter().map(|(host, _)| host).chain(wildcards);
             names.cloned().map(Backwards).collect()
         })
     }
@@ -135,7 +137,7 @@ impl<T: Ord> HostIndex<T> {
             let fixed = host.fixed();
             self.wildcards.get(&fixed.len())?.get(fixed.as_bytes())
         } else {
-            self.exact.get(host)
+            self.exact.get(host).map(|(_, entries)| entries)
         }
     }
 
@@ -146,7 +148,7 @@ impl<T: Ord> HostIndex<T> {
                 .get_mut(&fixed.len())?
                 .get_mut(fixed.as_bytes())
         } else {
-            self.exact.get_mut(host)
+            self.exact.get_mut(host).map(|(_, entries)| entries)
         }
     }
 
