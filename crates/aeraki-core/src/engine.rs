@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use crate::assemble::{Filter, FilterKey};
 use crate::content::Content;
 use crate::diagnostic::Diagnostic;
+use crate::few_set::{self, FewSet};
 use crate::generate::{self, Output};
 use crate::generator::Interest;
 use crate::hold::Held;
@@ -31,14 +32,17 @@ pub struct Engine {
     dirty: Table<ObjectKey>,
     /// By the hosts of others; what is said about its own host concerns each service.
     by_host: HostIndex<ObjectKey>,
-    by_object: FxHashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    by_object: FxHashMap<ObjectKey, FewSet<ObjectKey>>,
     filters: BTreeMap<FilterKey, Arc<Filter>>,
+    /// The units that hold an EnvoyFilter, by its name.
+    held_names: FxHashMap<Arc<str>, FewSet<ObjectKey>>,
 }
 
 /// What one service object came to, and what it depends on.
 #[derive(Default)]
 struct Unit {
-    filters: BTreeMap<FilterKey, Arc<Filter>>,
+    /// By key.
+    filters: Vec<Arc<Filter>>,
     diagnostics: Vec<Diagnostic>,
     interests: BTreeSet<Interest>,
     held: Vec<Held>,
@@ -55,7 +59,37 @@ pub struct Changes {
     pub recomputed: usize,
 }
 
+/// One change of the filter called `key`, of which several can follow each other in one pass.
+struct Step {
+    key: FilterKey,
+    from: Option<Arc<Filter>>,
+    to: Option<Arc<Filter>>,
+}
+
 impl Changes {
+    /// What many steps come to.
+    fn of(mut log: Vec<Step>) -> Self {
+        // The steps of one key keep their order.
+        log.sort_by(|a, b| a.key.cmp(&b.key));
+        let mut changes = Self::default();
+        let mut upserted = Vec::with_capacity(log.len());
+        let mut steps = log.into_iter().peekable();
+        while let Some(Step { key, from, mut to }) = steps.next() {
+            while let Some(next) = steps.next_if(|next| next.key == key) {
+                to = next.to;
+            }
+            match to {
+                Some(now) if from.as_ref() != Some(&now) => upserted.push((key, now)),
+                None if from.is_some() => {
+                    changes.removed.insert(key);
+                }
+                _ => {}
+            }
+        }
+        changes.upserted = upserted.into_iter().collect();
+        changes
+    }
+
     /// Whether nothing is to be written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -74,6 +108,7 @@ impl Engine {
             by_host: HostIndex::default(),
             by_object: FxHashMap::default(),
             filters: BTreeMap::new(),
+            held_names: FxHashMap::default(),
         }
     }
 
@@ -93,29 +128,15 @@ impl Engine {
     pub fn drain(&mut self) -> Changes {
         let dirty = std::mem::take(&mut self.dirty);
         let outputs = compute(&self.world, dirty);
-        let mut changes = Changes {
-            recomputed: outputs.len(),
-            ..Changes::default()
-        };
-        let mut before = FxHashMap::default();
+        let recomputed = outputs.len();
+        let mut log = Vec::new();
         for (key, output) in outputs {
-            self.store(key, output, &mut before);
+            self.store(key, output, &mut log);
         }
-        let mut upserted = Vec::new();
-        for (key, old) in before {
-            match (old, self.filters.get(&key)) {
-                (Some(_), None) => {
-                    changes.removed.insert(key);
-                }
-                (old, Some(new)) if old.as_ref() != Some(new) => {
-                    upserted.push((key, Arc::clone(new)));
-                }
-                _ => {}
-            }
+        Changes {
+            recomputed,
+            ..Changes::of(log)
         }
-        // Sorting many once is cheaper than inserting each.
-        changes.upserted = upserted.into_iter().collect();
-        changes
     }
 
     /// Every EnvoyFilter that should exist, by key.
@@ -135,10 +156,12 @@ impl Engine {
     /// Whether an object that is not wanted must stay, because a port failed that may keep it.
     #[must_use]
     pub fn holds(&self, key: &FilterKey, content: &Content) -> bool {
-        self.units
-            .iter()
-            .flat_map(|(_, unit)| &unit.held)
-            .any(|held| held.keeps(key, content))
+        let holding = self.held_names.get(&key.name);
+        let mut units = holding
+            .into_iter()
+            .flat_map(FewSet::iter)
+            .filter_map(|object| self.units.get(object));
+        units.any(|(_, unit)| unit.held.iter().any(|held| held.keeps(key, content)))
     }
 
     /// All diagnostics, sorted by object and field, each once.
@@ -186,7 +209,8 @@ impl Engine {
             }
         }
         for object in touched.objects {
-            for interested in self.by_object.get(&object).into_iter().flatten() {
+            let interested = self.by_object.get(&object);
+            for interested in interested.into_iter().flat_map(FewSet::iter) {
                 self.dirty.insert(interested.clone());
             }
             if object.kind.is_service() {
@@ -195,48 +219,66 @@ impl Engine {
         }
     }
 
-    /// Puts a unit's new output in the place of the old one. `before` gets the former state of every key it changes.
-    fn store(
-        &mut self,
-        key: ObjectKey,
-        output: Output,
-        before: &mut FxHashMap<FilterKey, Option<Arc<Filter>>>,
-    ) {
+    /// Puts a unit's new output in the place of the old one.
+    fn store(&mut self, key: ObjectKey, output: Output, log: &mut Vec<Step>) {
         let old = self.units.remove(&key).map(|(_, unit)| unit);
-        let mut old = old.unwrap_or_default();
-        self.forget_interests(&key, &old.interests);
+        let old = old.unwrap_or_default();
+        self.forget(&key, &old);
         let filters = merged(&old.filters, output.filters, &output.held);
-        for (name, filter) in &old.filters {
-            if !filters.contains_key(name) {
-                // Another service may have taken the name over in this very pass.
-                if self
-                    .filters
-                    .get(name)
-                    .is_some_and(|now| Arc::ptr_eq(now, filter))
-                {
-                    before
-                        .entry(name.clone())
-                        .or_insert_with(|| Some(Arc::clone(filter)));
-                    self.filters.remove(name);
-                }
+        for filter in &old.filters {
+            if find(&filters, &filter.key).is_none() {
+                self.drop_filter(filter, log);
             }
         }
-        for (name, filter) in &filters {
-            let former = self.filters.insert(name.clone(), Arc::clone(filter));
-            if former.as_ref() != Some(filter) {
-                before.entry(name.clone()).or_insert(former);
+        for filter in &filters {
+            let from = self.filters.insert(filter.key.clone(), Arc::clone(filter));
+            if from.as_ref() != Some(filter) {
+                let (key, to) = (filter.key.clone(), Some(Arc::clone(filter)));
+                log.push(Step { key, from, to });
             }
         }
         let is_gone = self.world.services_of(&key).is_empty() && output.diagnostics.is_empty();
         if is_gone {
             return;
         }
-        self.take_interests(&key, &output.interests);
-        old.filters = filters;
-        old.diagnostics = output.diagnostics;
-        old.interests = output.interests;
-        old.held = output.held;
-        self.units.insert((key, old));
+        let unit = Unit {
+            filters,
+            diagnostics: output.diagnostics,
+            interests: output.interests,
+            held: output.held,
+        };
+        self.remember(&key, &unit);
+        self.units.insert((key, unit));
+    }
+
+    /// Takes a filter away that its unit no longer makes, unless another unit has taken the name over in this very pass.
+    fn drop_filter(&mut self, filter: &Arc<Filter>, log: &mut Vec<Step>) {
+        let is_its_own = |now: &Arc<Filter>| Arc::ptr_eq(now, filter);
+        if self.filters.get(&filter.key).is_some_and(is_its_own) {
+            let from = self.filters.remove(&filter.key);
+            let key = filter.key.clone();
+            log.push(Step {
+                key,
+                from,
+                to: None,
+            });
+        }
+    }
+
+    /// Notes what a unit depends on, and what it holds.
+    fn remember(&mut self, key: &ObjectKey, unit: &Unit) {
+        self.take_interests(key, &unit.interests);
+        for name in unit.held.iter().flat_map(Held::names) {
+            let holding = self.held_names.entry(Arc::clone(name)).or_default();
+            holding.insert(key.clone());
+        }
+    }
+
+    fn forget(&mut self, key: &ObjectKey, unit: &Unit) {
+        self.forget_interests(key, &unit.interests);
+        for name in unit.held.iter().flat_map(Held::names) {
+            few_set::remove_from(&mut self.held_names, name, key);
+        }
     }
 
     fn take_interests(&mut self, unit: &ObjectKey, interests: &BTreeSet<Interest>) {
@@ -258,12 +300,7 @@ impl Engine {
             match interest {
                 Interest::Host(host) => self.by_host.remove(host, unit),
                 Interest::Object(object) => {
-                    if let Some(units) = self.by_object.get_mut(object) {
-                        units.remove(unit);
-                        if units.is_empty() {
-                            self.by_object.remove(object);
-                        }
-                    }
+                    few_set::remove_from(&mut self.by_object, object, unit);
                 }
             }
         }
@@ -271,24 +308,28 @@ impl Engine {
 }
 
 /// The new filters by key, and the old ones that failed ports keep. Equal ones stay the same allocation.
-fn merged(
-    old: &BTreeMap<FilterKey, Arc<Filter>>,
-    new: Vec<Filter>,
-    held: &[Held],
-) -> BTreeMap<FilterKey, Arc<Filter>> {
-    let stays =
-        |key: &FilterKey, filter: &Filter| held.iter().any(|held| held.keeps(key, &filter.content));
-    let mut filters: BTreeMap<FilterKey, Arc<Filter>> = old
-        .iter()
-        .filter(|(key, filter)| stays(key, filter))
-        .map(|(key, filter)| (key.clone(), Arc::clone(filter)))
-        .collect();
-    for filter in new {
-        let kept = old.get(&filter.key).filter(|old| ***old == filter).cloned();
-        let key = filter.key.clone();
-        filters.insert(key, kept.unwrap_or_else(|| Arc::new(filter)));
+fn merged(old: &[Arc<Filter>], new: Vec<Filter>, held: &[Held]) -> Vec<Arc<Filter>> {
+    let mut filters: Vec<Arc<Filter>> = Vec::with_capacity(new.len());
+    for filter in new.into_iter().rev() {
+        let kept = find(old, &filter.key).filter(|old| ***old == filter);
+        filters.push(kept.cloned().unwrap_or_else(|| Arc::new(filter)));
     }
+    let stays = |filter: &&Arc<Filter>| {
+        let mut held = held.iter();
+        held.any(|held| held.keeps(&filter.key, &filter.content))
+    };
+    let staying = old.iter().filter(stays);
+    filters.extend(staying.cloned());
+    // A new one counts before an old one of its name, and of two new ones the later.
+    filters.sort_by(|a, b| a.key.cmp(&b.key));
+    filters.dedup_by(|b, a| a.key == b.key);
     filters
+}
+
+/// The filter called `key` in a list that is sorted by key.
+fn find<'f>(filters: &'f [Arc<Filter>], key: &FilterKey) -> Option<&'f Arc<Filter>> {
+    let place = filters.binary_search_by(|filter| filter.key.cmp(key));
+    place.ok().map(|place| &filters[place])
 }
 
 /// Generates for all keys, on all cores where there are many. The order of the result is that of the keys.
@@ -300,16 +341,19 @@ fn compute(world: &World, keys: Table<ObjectKey>) -> Vec<(ObjectKey, Output)> {
     if keys.len() < PARALLEL_FROM || workers < 2 {
         return keys.iter().map(one).collect();
     }
-    let share = keys.len().div_ceil(workers);
+    // This thread takes a share too, instead of only waiting for the others.
+    let (own, others) = keys.split_at(keys.len() / workers);
     std::thread::scope(|scope| {
-        let handles: Vec<_> = keys
-            .chunks(share)
-            .map(|chunk| scope.spawn(move || chunk.iter().map(one).collect::<Vec<_>>()))
+        let handles: Vec<_> = others
+            .chunks(others.len().div_ceil(workers - 1))
+            .map(|share| scope.spawn(move || share.iter().map(one).collect::<Vec<_>>()))
             .collect();
-        handles
-            .into_iter()
-            .flat_map(|handle| handle.join().expect("generators' panics are caught inside"))
-            .collect()
+        let mut outputs = Vec::with_capacity(keys.len());
+        outputs.extend(own.iter().map(one));
+        for handle in handles {
+            outputs.extend(handle.join().expect("generators' panics are caught inside"));
+        }
+        outputs
     })
 }
 

@@ -294,14 +294,14 @@ impl PortTask<'_> {
         }
         let outbound = listeners.iter().map(|group| {
             let owned = group.listeners.iter().map(ListenerMatch::key).collect();
-            (self.outbound_name(group), owned)
+            (Arc::from(self.outbound_name(group)), owned)
         });
         Held {
             outbound: outbound.collect(),
             outbound_namespaces: namespaces,
             protocol: self.registration.protocol().name(),
             inbound: inbound.map(|side| HeldInbound {
-                name: self.inbound_name(),
+                name: Arc::from(self.inbound_name()),
                 target_port: side.place.target_port,
                 selector: side.place.selector.clone(),
             }),

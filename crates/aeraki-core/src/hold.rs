@@ -17,7 +17,7 @@ use crate::content::Content;
 #[derive(Default, Debug)]
 pub(crate) struct Held {
     /// Names of outbound EnvoyFilters, with the listeners that each may patch.
-    pub(crate) outbound: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) outbound: BTreeMap<Arc<str>, BTreeSet<String>>,
     /// Namespaces that may have them.
     pub(crate) outbound_namespaces: BTreeSet<Arc<str>>,
     /// The protocol's name.
@@ -31,7 +31,7 @@ pub(crate) struct Held {
 /// An inbound EnvoyFilter that may stand.
 #[derive(Debug)]
 pub(crate) struct HeldInbound {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) target_port: u32,
     pub(crate) selector: BTreeMap<String, String>,
 }
@@ -49,6 +49,12 @@ impl HeldInbound {
 }
 
 impl Held {
+    /// The names of what may stay.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        let inbound = self.inbound.as_ref().map(|inbound| &inbound.name);
+        self.outbound.keys().chain(inbound)
+    }
+
     /// Whether the object called `key` stays.
     pub(crate) fn keeps(&self, key: &FilterKey, content: &Content) -> bool {
         // An object of Go Aeraki carries no protocol; it is known by its name alone.

@@ -366,6 +366,44 @@ fn foreign_objects_and_foreign_metadata_are_left_alone() {
     );
 }
 
+/// Entries with an address and a name each, some of which fail.
+fn many(count: usize) -> Vec<ConfigEvent> {
+    let moods = [None, Some("calm"), Some("fail"), Some("panic")];
+    let numbered = |n: usize| {
+        let ConfigEvent::Put(object) = entry(&format!("service{n}"), moods[n % moods.len()]) else {
+            unreachable!("entries are put")
+        };
+        let mut object = Arc::unwrap_or_clone(object);
+        if let Body::ServiceEntry { spec, .. } = &mut object.body {
+            spec.addresses = vec![format!("240.240.{}.{}", 1 + n / 200, 1 + n % 200)];
+        }
+        ConfigEvent::Put(Arc::new(object))
+    };
+    (0..count).map(numbered).collect()
+}
+
+#[test]
+fn a_mesh_that_is_made_at_once_equals_one_that_is_made_service_by_service() {
+    // More than one thread takes, and no multiple of their number.
+    const COUNT: usize = 1003;
+    let (mut at_once, mut one_by_one) = (engine(), engine());
+    for event in many(COUNT) {
+        at_once.apply(event.clone());
+        one_by_one.apply(event);
+        one_by_one.drain();
+    }
+    let changes = at_once.drain();
+    assert_eq!(changes.recomputed, COUNT);
+    assert_eq!(&changes.upserted, at_once.filters());
+    assert_eq!(at_once.filters(), one_by_one.filters());
+    assert_eq!(
+        at_once.filters().len(),
+        COUNT.div_ceil(4) + (COUNT - 1).div_ceil(4)
+    );
+    assert_eq!(at_once.diagnostics(), one_by_one.diagnostics());
+    assert!(at_once.held().eq(one_by_one.held()));
+}
+
 #[test]
 fn two_registrations_of_one_token_are_refused_by_name() {
     static OTHER: Registration = Registration::new(Protocol::Custom("mad"), &Moody)
