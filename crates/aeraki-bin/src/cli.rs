@@ -38,7 +38,7 @@ enum Command {
     /// Say what is wrong with Istio objects in files, and where
     Analyze(analyze::Args),
     /// Keep EnvoyFilters right while the config changes, until SIGTERM
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// List the protocols of this binary and what each can express
     Protocols(protocols::Args),
     /// Print a script that completes this command line

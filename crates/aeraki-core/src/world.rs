@@ -86,7 +86,7 @@ impl World {
 
     /// Every object, in no order.
     pub(crate) fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
-        self.objects.iter().map(|filed| &filed.0)
+        self.objects.iter()
     }
 
     /// The services of one object: none if it is no service, or is only istiod's rendering of one that is here itself.

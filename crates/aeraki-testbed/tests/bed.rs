@@ -1,4 +1,5 @@
 //! A bed with all its servers, shared by the tests of this file.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 use std::fs;
 

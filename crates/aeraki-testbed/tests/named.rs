@@ -1,4 +1,5 @@
 //! `cargo xtask testbed`, as users run it.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 use std::path::Path;
 use std::process::{Command, Output};

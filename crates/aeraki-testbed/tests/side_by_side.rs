@@ -1,4 +1,5 @@
 //! Beds beside each other, and what is left of one.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;

@@ -43,7 +43,7 @@ impl Generator for Echo {
         let filter = NetworkFilter {
             placement: Placement::Replace,
             name: "example.echo",
-            typed_config,
+            typed_config: typed_config.into(),
         };
         Ok(vec![FilterDraft::network(Direction::Outbound, filter)])
     }

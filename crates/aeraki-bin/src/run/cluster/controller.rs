@@ -116,10 +116,8 @@ impl Controller {
     /// Remembers objects that have conditions.
     fn judge(&mut self, event: &ConfigEvent) {
         match event {
-            ConfigEvent::Put(object) => {
-                if self.judged_kinds.contains(&object.key.kind) {
-                    self.judged.insert(object.key.clone(), Arc::clone(object));
-                }
+            ConfigEvent::Put(object) if self.judged_kinds.contains(&object.key.kind) => {
+                self.judged.insert(object.key.clone(), Arc::clone(object));
             }
             ConfigEvent::Delete(key) => {
                 self.judged.remove(key);
