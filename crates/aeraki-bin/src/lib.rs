@@ -25,6 +25,7 @@ mod finding;
 mod generate;
 mod input;
 mod linked;
+mod manifests;
 mod protocols;
 mod report;
 mod run;

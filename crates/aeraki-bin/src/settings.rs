@@ -311,7 +311,7 @@ fn check(settings: &Settings) -> Result<()> {
 }
 
 /// A label of a DNS name: what Kubernetes takes for a namespace.
-fn is_label(text: &str) -> bool {
+pub(crate) fn is_label(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=63).contains(&text.len())
         && text.chars().all(inner)
