@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::setup;
+use crate::static_binary;
 use crate::steps::{self, STEPS, Step};
 use crate::testbed;
 
@@ -11,8 +12,10 @@ Usage: cargo xtask <COMMAND>
 
 Commands:
   setup                       Fetch or build what the tests need: Envoy, the servers of the test
-                              bed, cargo-deny, cargo-machete, helm, kustomize, hadolint
+                              bed, cargo-deny, cargo-machete, helm, hadolint
   test [STEP…] [OPTIONS]      Run every check in order, or the named ones
+  static                      The release build as the image has it: one static binary, run in
+                              an empty, read-only root
   testbed up|down|status|…    Real etcd, kube-apiserver and istiod on this machine, to try things
                               out; `cargo xtask testbed help` has the rest
   help                        Print this
@@ -32,6 +35,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = String>) -> Result<bool> {
             Some(extra) => bail!("setup takes no arguments, not {extra:?}"),
             None => setup::run().map(|()| true),
         },
+        Some("static") => static_binary::check().map(|()| true),
         Some("testbed") => testbed::run(arguments),
         Some("test") => {
             let test = Test::parse(arguments)?;

