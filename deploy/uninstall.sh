@@ -14,17 +14,27 @@ for argument in "$@"; do
   esac
 done
 
-# The controller first, and gone before the rest: it would make its EnvoyFilters again.
-$kubectl -n "$namespace" delete deployment aeraki --ignore-not-found --cascade=foreground
+# Istio or the Prometheus operator may be gone already, and its kinds with it.
+has() {
+  [ -n "$($kubectl get crd "$1" --ignore-not-found -o name)" ]
+}
+
+# The controller first, and its pods gone before the rest: they would make the EnvoyFilters again.
+$kubectl -n "$namespace" delete deployment aeraki --ignore-not-found
+$kubectl -n "$namespace" wait --for=delete pod -l app=aeraki --timeout=60s
 $kubectl -n "$namespace" delete service,serviceaccount,poddisruptionbudget aeraki --ignore-not-found
-$kubectl -n "$namespace" delete role,rolebinding aeraki aeraki-migration --ignore-not-found
+if has servicemonitors.monitoring.coreos.com; then
+  $kubectl -n "$namespace" delete servicemonitor aeraki --ignore-not-found
+fi
 $kubectl delete role,rolebinding -A -l app.kubernetes.io/name=aeraki
 $kubectl delete clusterrole,clusterrolebinding aeraki --ignore-not-found
 $kubectl -n "$namespace" delete lease aeraki-controller --ignore-not-found
 
 # They have no finalizer. The second label is that of Go Aeraki, whose objects are adopted as they are.
-$kubectl delete envoyfilters.networking.istio.io -A -l app.kubernetes.io/managed-by=aeraki
-$kubectl delete envoyfilters.networking.istio.io -A -l manager=Aeraki
+if has envoyfilters.networking.istio.io; then
+  $kubectl delete envoyfilters.networking.istio.io -A -l app.kubernetes.io/managed-by=aeraki
+  $kubectl delete envoyfilters.networking.istio.io -A -l manager=Aeraki
+fi
 
 if [ "$crds" = yes ]; then
   $kubectl delete crd redisservices.redis.aeraki.io redisdestinations.redis.aeraki.io --ignore-not-found

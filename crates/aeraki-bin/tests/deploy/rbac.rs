@@ -1,19 +1,18 @@
 //! What the controller may do: exactly what stands here.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use rstest::rstest;
 use serde_json::Value;
 
 use crate::objects::{arguments, find};
-use crate::tools::{chart, kustomize, manifests};
+use crate::tools::{chart, manifests, overlay};
 
-type Rights = BTreeSet<Right>;
+pub(crate) type Rights = BTreeSet<Right>;
 
 /// One verb on one resource, or on the object of that name alone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Right {
+pub(crate) struct Right {
     group: String,
     resource: String,
     verb: String,
@@ -26,7 +25,7 @@ type Line<'a> = (&'a str, &'a [&'a str], &'a [&'a str], Option<&'a str>);
 const READ: [&str; 3] = ["get", "list", "watch"];
 const LEASE: &str = "aeraki-controller";
 
-fn rights(lines: &[Line<'_>]) -> Rights {
+pub(crate) fn rights(lines: &[Line<'_>]) -> Rights {
     let mut rights = Rights::new();
     for &(group, resources, verbs, name) in lines {
         for resource in resources {
@@ -36,7 +35,7 @@ fn rights(lines: &[Line<'_>]) -> Rights {
     rights
 }
 
-fn right(group: &str, resource: &str, verb: &str, name: Option<&str>) -> Right {
+pub(crate) fn right(group: &str, resource: &str, verb: &str, name: Option<&str>) -> Right {
     Right {
         group: group.to_owned(),
         resource: resource.to_owned(),
@@ -45,7 +44,8 @@ fn right(group: &str, resource: &str, verb: &str, name: Option<&str>) -> Right {
     }
 }
 
-fn reads() -> Rights {
+/// What it reads, in all namespaces.
+pub(crate) fn reads() -> Rights {
     rights(&[
         (
             "networking.istio.io",
@@ -59,7 +59,7 @@ fn reads() -> Rights {
             None,
         ),
         ("", &["services"], &READ, None),
-        ("discovery.k8s.io", &["endpointslices"], &READ, None),
+        ("discovery.k8s.io", &["endpointslices"], &READ[1..], None),
         (
             "redis.aeraki.io",
             &["redisservices", "redisdestinations"],
@@ -69,7 +69,8 @@ fn reads() -> Rights {
     ])
 }
 
-fn writes() -> Rights {
+/// What it writes, in all namespaces unless it is confined.
+pub(crate) fn writes() -> Rights {
     rights(&[
         (
             "networking.istio.io",
@@ -87,7 +88,8 @@ fn writes() -> Rights {
     ])
 }
 
-fn lease() -> Rights {
+/// What it does in its own namespace.
+pub(crate) fn lease() -> Rights {
     rights(&[
         ("coordination.k8s.io", &["leases"], &["create"], None),
         (
@@ -99,11 +101,18 @@ fn lease() -> Rights {
     ])
 }
 
-fn both(left: Rights, right: Rights) -> Rights {
+/// What it may see of Go Aeraki, where that is wanted.
+pub(crate) fn migration() -> Rights {
+    let lock = Some("aeraki-envoyfilter-controller-election");
+    rights(&[("", &["configmaps"], &["get"], lock)])
+}
+
+pub(crate) fn both(left: Rights, right: Rights) -> Rights {
     left.into_iter().chain(right).collect()
 }
 
-fn granted(role: &Value) -> Rights {
+/// What a role grants.
+pub(crate) fn granted(role: &Value) -> Rights {
     let mut granted = Rights::new();
     for rule in role["rules"].as_array().unwrap() {
         assert!(rule.get("nonResourceURLs").is_none(), "{rule}");
@@ -158,11 +167,8 @@ fn the_lease_of_the_role_is_the_lease_of_the_flag(#[case] objects: Vec<Value>) {
 #[case::of_the_command(manifests(&["--migrate-from-go"]))]
 #[case::of_the_chart(chart(&["--set", "migration.fromGo=true"]))]
 fn the_migration_may_read_one_config_map(#[case] objects: Vec<Value>) {
-    let lock = Some("aeraki-envoyfilter-controller-election");
-    assert_eq!(
-        granted(find(&objects, "Role", "aeraki-migration")),
-        rights(&[("", &["configmaps"], &["get"], lock)])
-    );
+    let role = find(&objects, "Role", "aeraki-migration");
+    assert_eq!(granted(role), migration());
 }
 
 #[test]
@@ -185,12 +191,7 @@ fn the_chart_can_confine_writing_to_namespaces() {
 
 #[test]
 fn kustomize_can_confine_writing_too() {
-    let overlay = tempfile::Builder::new()
-        .tempdir_in(crate::tools::deploy())
-        .unwrap();
-    let kustomization = "resources: [../base]\ncomponents: [../components/namespaced]\n";
-    std::fs::write(overlay.path().join("kustomization.yaml"), kustomization).unwrap();
-    let objects = kustomize(Path::new(overlay.path().file_name().unwrap()));
+    let objects = overlay(&["namespaced"]);
     assert_eq!(granted(find(&objects, "ClusterRole", "aeraki")), reads());
     assert_eq!(granted(find(&objects, "Role", "aeraki-writer")), writes());
 }

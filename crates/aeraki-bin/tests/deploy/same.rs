@@ -1,7 +1,5 @@
 //! Three ways to install, one installation.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use crate::objects::sorted;
@@ -17,7 +15,7 @@ const OF_HELM: [&str; 4] = [
 
 #[test]
 fn the_command_and_kustomize_say_the_same() {
-    assert_eq!(sorted(manifests(&[])), sorted(kustomize(Path::new("base"))));
+    assert_eq!(sorted(manifests(&[])), sorted(kustomize("base")));
 }
 
 #[test]
@@ -43,6 +41,21 @@ fn the_command_and_the_chart_say_the_same_about_the_migration() {
         "--image=registry.example/aeraki:v1",
     ]);
     assert_eq!(sorted(chart), sorted(manifests));
+}
+
+#[test]
+fn all_say_the_same_about_the_crds() {
+    let crds = sorted(manifests(&["--crds"]));
+    assert_eq!(sorted(kustomize("crds")), crds);
+    let mut chart = chart(&[]);
+    chart.retain(|object| object["kind"] == "CustomResourceDefinition");
+    for crd in &mut chart {
+        let metadata = crd["metadata"].as_object_mut().unwrap();
+        metadata.remove("labels");
+        let annotations = metadata.remove("annotations").unwrap();
+        assert_eq!(annotations["helm.sh/resource-policy"], "keep");
+    }
+    assert_eq!(sorted(chart), crds);
 }
 
 fn without_labels_of_helm(value: &mut Value) {

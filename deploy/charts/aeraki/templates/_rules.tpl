@@ -18,7 +18,7 @@
   verbs: [get, list, watch]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [redis.aeraki.io]
   resources: [redisservices, redisdestinations]
   verbs: [get, list, watch]

@@ -1,0 +1,103 @@
+//! After the uninstall the cluster is as it was before.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, SHOP, done};
+use crate::tools::{chart, manifests, manifests_text, overlay};
+
+const NOTHING: [&str; 0] = [];
+
+/// An EnvoyFilter with the labels given.
+fn filter(namespace: &str, name: &str, labels: &Value) -> Value {
+    json!({
+        "apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": {"priority": 1},
+    })
+}
+
+/// What a controller leaves that has run for a while.
+fn traces() -> Vec<Value> {
+    vec![
+        filter(
+            "istio-system",
+            "aeraki-outbound-a",
+            &json!({"manager": "Aeraki", "app.kubernetes.io/managed-by": "aeraki"}),
+        ),
+        filter(SHOP, "aeraki-inbound-b", &json!({"manager": "Aeraki"})),
+        json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": {"name": "aeraki-controller", "namespace": "istio-system"},
+        }),
+    ]
+}
+
+fn redis() -> Value {
+    json!({
+        "apiVersion": "redis.aeraki.io/v1alpha1", "kind": "RedisDestination",
+        "metadata": {"name": "cache", "namespace": SHOP}, "spec": {"host": "a.b"},
+    })
+}
+
+/// A cluster in which somebody else is too.
+fn shared() -> Cluster {
+    let cluster = Cluster::empty();
+    let foreign = filter(SHOP, "foreign", &json!({"app": "aeraki"}));
+    cluster.apply(&foreign.to_string());
+    cluster
+}
+
+#[rstest]
+#[case::the_command(manifests(&["--migrate-from-go"]))]
+#[case::kustomize(overlay(&["migrate-from-go", "namespaced"]))]
+#[case::rendered_chart(chart(&["--set", "crds.install=false,rbac.writeNamespaces={shop}"]))]
+fn the_script_leaves_nothing_and_touches_nothing_else(#[case] objects: Vec<Value>) {
+    let cluster = shared();
+    let before = cluster.everything();
+    cluster.apply_crds();
+    cluster.apply_all(&objects);
+    cluster.apply_all(&traces());
+    cluster.apply(&redis().to_string());
+    assert!(cluster.changes_since(&before).len() > objects.len() + traces().len());
+
+    done(cluster.uninstall(&["--with-redis-crds"]));
+    assert_eq!(cluster.changes_since(&before), NOTHING);
+    // Once more does no harm.
+    done(cluster.uninstall(&["--with-redis-crds"]));
+}
+
+#[test]
+fn the_script_keeps_what_users_wrote_unless_it_is_told_to() {
+    let cluster = shared();
+    cluster.apply_crds();
+    cluster.apply(&redis().to_string());
+    let before = cluster.everything();
+    cluster.apply_all(&manifests(&[]));
+    cluster.apply_all(&traces());
+
+    done(cluster.uninstall(&[]));
+    assert_eq!(cluster.changes_since(&before), NOTHING);
+}
+
+#[test]
+fn the_script_refuses_an_argument_that_it_does_not_know() {
+    let cluster = shared();
+    cluster.apply_all(&manifests(&[]));
+    assert_eq!(cluster.uninstall(&["--everything"]).status.code(), Some(2));
+    assert!(cluster.has("istio-system", "deployment", "aeraki"));
+}
+
+#[test]
+fn what_the_command_prints_can_be_deleted_as_it_was_applied() {
+    let cluster = shared();
+    let before = cluster.everything();
+    for text in [
+        manifests_text(&["--crds"]),
+        manifests_text(&["--migrate-from-go"]),
+    ] {
+        cluster.apply(&text);
+        done(cluster.kubectl_with(&["delete", "-f", "-"], &text));
+    }
+    assert_eq!(cluster.changes_since(&before), NOTHING);
+}
