@@ -34,7 +34,7 @@ FROM scratch
 COPY --from=build /out/aeraki /aeraki
 # Nobody's user and group by number: there is no /etc/passwd, and Kubernetes can tell that it is not root.
 USER 65532:65532
-# /healthz, /readyz and /metrics.
+# /healthz, /livez, /readyz and /metrics.
 EXPOSE 8080
 ENTRYPOINT ["/aeraki"]
 CMD ["run"]
