@@ -11,17 +11,14 @@ use anyhow::{Context, Result, bail, ensure};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What `go build` is told, and so part of the hash.
-const BUILD: [&str; 5] = [
-    "build",
-    "-trimpath",
-    "-tags=vtprotobuf,disable_pgv",
-    "-ldflags",
-    "-s -w",
-];
+const BUILD: [&str; 3] = ["build", "-trimpath", "-tags=vtprotobuf,disable_pgv"];
+/// The variables by which kube-apiserver and kubectl know their version: `helm` and `kubectl version` ask for it.
+const VERSION: &str = "k8s.io/component-base/version.git";
 /// C compilers differ between machines, so there is none; the module is no checkout of its own.
 const ENVIRONMENT: [(&str, &str); 2] = [("CGO_ENABLED", "0"), ("GOFLAGS", "-buildvcs=false")];
 
 const ISTIO: &str = "istio.io/istio";
+const KUBERNETES: &str = "k8s.io/kubernetes";
 const CRDS: &str = "manifests/charts/base/files/crd-all.gen.yaml";
 
 /// A package, what `go build` calls its binary, and what we call it.
@@ -121,7 +118,7 @@ fn fingerprint(module: &Path) -> Result<String> {
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         decides.extend(bytes);
     }
-    decides.extend(format!("{BUILD:?}{ENVIRONMENT:?}{PROGRAMS:?}").bytes());
+    decides.extend(format!("{BUILD:?}{VERSION}{ENVIRONMENT:?}{PROGRAMS:?}").bytes());
     Ok(format!("{:016x}", xxh3_64(&decides)))
 }
 
@@ -136,6 +133,8 @@ fn build(module: &Path, target: &Path) -> Result<()> {
     fs::create_dir_all(&partial)?;
     let status = go(module)
         .args(BUILD)
+        .arg("-ldflags")
+        .arg(link_flags(&of_module(module, KUBERNETES, "{{.Version}}")?)?)
         .arg("-o")
         .arg(format!("{}/", partial.display()))
         .args(PROGRAMS.map(|(package, ..)| package))
@@ -153,18 +152,38 @@ fn build(module: &Path, target: &Path) -> Result<()> {
 
 /// Files of the module cache are read-only; a copy by content is not.
 fn copy_crds(module: &Path, target: &Path) -> Result<()> {
+    let source = Path::new(&of_module(module, ISTIO, "{{.Dir}}")?).join(CRDS);
+    let text = fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?;
+    Ok(fs::write(target, text)?)
+}
+
+/// What makes the programs small, and lets them know their version.
+fn link_flags(version: &str) -> Result<String> {
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else {
+        bail!("{version} is no version of Kubernetes");
+    };
+    let of = |name: &str, value: &str| format!("-X {VERSION}{name}={value}");
+    let known = [
+        of("Version", version),
+        of("Major", major),
+        of("Minor", minor),
+    ];
+    Ok(format!("-s -w {}", known.join(" ")))
+}
+
+/// What `go list` says of a module that this one builds on.
+fn of_module(module: &Path, name: &str, what: &str) -> Result<String> {
     let output = go(module)
-        .args(["list", "-m", "-f", "{{.Dir}}", ISTIO])
+        .args(["list", "-m", "-f", what, name])
         .stderr(Stdio::inherit())
         .output()?;
     ensure!(
         output.status.success(),
-        "`go list -m {ISTIO}`: {}",
+        "`go list -m {name}`: {}",
         output.status
     );
-    let source = Path::new(String::from_utf8(output.stdout)?.trim()).join(CRDS);
-    let text = fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?;
-    Ok(fs::write(target, text)?)
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 fn go(module: &Path) -> Command {
@@ -201,6 +220,13 @@ mod tests {
         let print = |module: &tempfile::TempDir| fingerprint(module.path()).unwrap();
         assert_ne!(print(&a), print(&b));
         assert_eq!(print(&a), print(&again));
+    }
+
+    #[test]
+    fn servers_know_their_version() {
+        let flags = link_flags("v1.36.3").unwrap();
+        assert!(flags.ends_with("gitVersion=v1.36.3 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"), "{flags}");
+        assert!(link_flags("latest").is_err());
     }
 
     #[test]

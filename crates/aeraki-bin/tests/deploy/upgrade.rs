@@ -97,28 +97,8 @@ fn redis() -> String {
     .to_string()
 }
 
-/// The chart, but for the version of Kubernetes that it asks for: the API server is built without one.
-fn our_chart() -> TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    let chart = deploy().join("charts/aeraki/.");
-    done(
-        Command::new("cp")
-            .arg("-r")
-            .args([chart.as_path(), copy.path()])
-            .output()
-            .unwrap(),
-    );
-    let file = copy.path().join("Chart.yaml");
-    let text = fs::read_to_string(&file).unwrap();
-    let lines = text
-        .lines()
-        .filter(|line| !line.starts_with("kubeVersion:"));
-    fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
-    copy
-}
-
-fn path(chart: &TempDir) -> &str {
-    chart.path().to_str().unwrap()
+fn our_chart() -> PathBuf {
+    deploy().join("charts/aeraki")
 }
 
 fn uid(object: &Value) -> &Value {
@@ -203,7 +183,7 @@ fn a_release_of_go_aeraki_is_upgraded_and_loses_no_object_of_its_users() {
     let keep = ["helm.sh/resource-policy=keep", "--overwrite"];
     done(cluster.kubectl(&[["annotate"].as_slice(), &crds[1..], &keep].concat()));
 
-    cluster.helm(&["upgrade", "mesh", path(&our_chart()), "--reset-values"]);
+    cluster.helm(&["upgrade", "mesh", our_chart().to_str().unwrap(), "--reset-values"]);
 
     assert_is_ours(&cluster.get("istio-system", "deployment", "aeraki"));
     let after = cluster.get(SHOP, "redisdestination", "cache");
