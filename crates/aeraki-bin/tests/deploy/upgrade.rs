@@ -1,11 +1,9 @@
 //! Helm's life of a release, and the change from Go Aeraki in place.
 
 use std::fs;
-use std::process::Command;
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::cluster::{Cluster, SHOP, done};
 use crate::objects::parse;
@@ -97,8 +95,8 @@ fn redis() -> String {
     .to_string()
 }
 
-fn our_chart() -> PathBuf {
-    deploy().join("charts/aeraki")
+fn our_chart() -> String {
+    deploy().join("charts/aeraki").display().to_string()
 }
 
 fn uid(object: &Value) -> &Value {
@@ -170,7 +168,7 @@ fn a_release_of_go_aeraki_is_upgraded_and_loses_no_object_of_its_users() {
     write("redis-2.yaml", &go_crd("redis.aeraki.io", "RedisService"));
     let router = go_crd("metaprotocol.aeraki.io", "MetaRouter");
     write("router.yaml", &router);
-    cluster.helm(&["install", "mesh", path(&old)]);
+    cluster.helm(&["install", "mesh", old.path().to_str().unwrap()]);
     let wait = ["wait", "--for=condition=established", "--timeout=30s"];
     let crds = [
         "crd/redisdestinations.redis.aeraki.io",
@@ -183,7 +181,7 @@ fn a_release_of_go_aeraki_is_upgraded_and_loses_no_object_of_its_users() {
     let keep = ["helm.sh/resource-policy=keep", "--overwrite"];
     done(cluster.kubectl(&[["annotate"].as_slice(), &crds[1..], &keep].concat()));
 
-    cluster.helm(&["upgrade", "mesh", our_chart().to_str().unwrap(), "--reset-values"]);
+    cluster.helm(&["upgrade", "mesh", &our_chart(), "--reset-values"]);
 
     assert_is_ours(&cluster.get("istio-system", "deployment", "aeraki"));
     let after = cluster.get(SHOP, "redisdestination", "cache");
@@ -200,12 +198,12 @@ fn a_release_leaves_its_crds_and_what_is_theirs_and_nothing_else() {
     let cluster = Cluster::empty();
     let before = cluster.everything();
     let chart = our_chart();
-    cluster.helm(&["install", "mesh", path(&chart)]);
+    cluster.helm(&["install", "mesh", &chart]);
     let wait = ["wait", "--for=condition=established", "--timeout=30s"];
     let crd = ["crd/redisdestinations.redis.aeraki.io"];
     done(cluster.kubectl(&[wait.as_slice(), &crd].concat()));
     cluster.apply(&redis());
-    cluster.helm(&["upgrade", "mesh", path(&chart), "--set", "replicas=3"]);
+    cluster.helm(&["upgrade", "mesh", &chart, "--set", "replicas=3"]);
     let deployment = cluster.get("istio-system", "deployment", "aeraki");
     assert_eq!(deployment["spec"]["replicas"], 3);
 
@@ -219,7 +217,7 @@ fn a_release_leaves_its_crds_and_what_is_theirs_and_nothing_else() {
         ]
     );
     // Installing again takes the CRDs back.
-    cluster.helm(&["install", "mesh", path(&chart)]);
+    cluster.helm(&["install", "mesh", &chart]);
     assert_eq!(parse(&cluster.helm(&["get", "manifest", "mesh"])).len(), 10);
     cluster.helm(&["uninstall", "mesh"]);
 }
