@@ -36,6 +36,11 @@ enum Action {
     },
     /// List the beds that run
     Status,
+    /// Print the flags by which `aeraki run` finds a bed
+    Flags {
+        #[command(flatten)]
+        bed: Bed,
+    },
     /// Run kubectl as the admin of a bed
     Kubectl {
         #[command(flatten)]
@@ -100,6 +105,12 @@ fn run(command: Action) -> Result<()> {
             Ok(())
         }
         Action::Status => status(),
+        Action::Flags { bed } => {
+            let bed = Named::new(&bed.name)?;
+            let card = bed.card()?.with_context(|| is_down(&bed))?;
+            println!("{}", flags(&card));
+            Ok(())
+        }
         Action::Kubectl { bed, arguments } => kubectl(&Named::new(&bed.name)?, &arguments),
         Action::Keep { bed, kind } => {
             let runtime = tokio::runtime::Runtime::new()?;
@@ -121,7 +132,7 @@ fn up(bed: &Named) -> Result<()> {
         name => format!(" --name {name}"),
     };
     println!("\nTry Aeraki in it:\n");
-    println!("  {}", controller(&card));
+    println!("  cargo run -- run $(cargo xtask testbed flags{name})");
     println!("  cargo xtask testbed kubectl{name} create namespace shop");
     println!("  cargo xtask testbed kubectl{name} apply -f examples/dubbo");
     println!("  cargo xtask testbed kubectl{name} get envoyfilters --all-namespaces");
@@ -129,7 +140,7 @@ fn up(bed: &Named) -> Result<()> {
     Ok(())
 }
 
-fn controller(card: &Value) -> String {
+fn flags(card: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let istiod = &card["istiod"];
     let source = if istiod.is_null() {
@@ -142,9 +153,13 @@ fn controller(card: &Value) -> String {
             text(&istiod["root"])
         )
     };
+    format!("--kubeconfig {} {source}", text(&card["kubeconfig"]))
+}
+
+fn is_down(bed: &Named) -> String {
     format!(
-        "cargo run -- run --kubeconfig {} {source}",
-        text(&card["kubeconfig"])
+        "no bed {} is running: `cargo xtask testbed up` starts one",
+        bed.name()
     )
 }
 
@@ -188,11 +203,7 @@ fn line(key: &str, value: &Value) {
 
 /// Becomes kubectl.
 fn kubectl(bed: &Named, arguments: &[String]) -> Result<()> {
-    ensure!(
-        bed.is_running()?,
-        "no bed {} is running: `cargo xtask testbed up` starts one",
-        bed.name()
-    );
+    ensure!(bed.is_running()?, is_down(bed));
     let error = Command::new(Servers::built()?.kubectl())
         .arg("--kubeconfig")
         .arg(bed.kubeconfig())

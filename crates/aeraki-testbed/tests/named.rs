@@ -41,6 +41,8 @@ fn bed_is_up_until_it_is_told_to_end_or_its_keeper_is_killed() {
         "{told}"
     );
     assert!(status().contains(bed.name()));
+    let flags = stdout(&testbed(&["flags"], &bed));
+    assert!(flags.contains("--config-source kube"), "{flags}");
     // A second `up` changes nothing.
     let card = bed.card().unwrap().unwrap();
     up();
@@ -60,6 +62,7 @@ fn bed_is_up_until_it_is_told_to_end_or_its_keeper_is_killed() {
     assert!(!bed.directory().exists());
     assert!(stdout(&testbed(&["down"], &bed)).contains("was not running"));
     assert!(!testbed(&["kubectl", "version"], &bed).status.success());
+    assert!(!testbed(&["flags"], &bed).status.success());
 }
 
 #[test]

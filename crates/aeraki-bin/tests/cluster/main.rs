@@ -8,5 +8,6 @@ mod aeraki;
 mod bad_days;
 mod failover;
 mod following;
+mod pace;
 mod proxies;
 mod world;

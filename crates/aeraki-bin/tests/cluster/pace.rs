@@ -1,0 +1,172 @@
+//! How long things take, and how much memory. Ignored: what they print is to be read, on a quiet machine.
+//!
+//! `cargo test --release -p aeraki-bin --test cluster -- --ignored --nocapture pace`
+
+use std::time::{Duration, Instant};
+
+use futures::stream::{self, StreamExt as _};
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::aeraki::Aeraki;
+use crate::world::World;
+
+fn api(world: &World, version: &str, kind: &str, namespace: &str) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("networking.istio.io", version, kind);
+    let resource = ApiResource::from_gvk(&kind);
+    Api::namespaced_with(world.cluster.client(), namespace, &resource)
+}
+
+/// So many Dubbo services with a VirtualService each.
+async fn fill(world: &World, count: usize) {
+    world.namespace("shop").await;
+    let service = |index: usize| {
+        let address = format!(
+            "240.{}.{}.{}",
+            240 + index / 62_500,
+            index / 250 % 250,
+            index % 250 + 1
+        );
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
+            "metadata": {"name": format!("s{index}"), "namespace": "shop",
+                "annotations": {"interface": format!("com.acme.S{index}")}},
+            "spec": {"hosts": [format!("s{index}.example")], "addresses": [address], "resolution": "STATIC",
+                "ports": [{"number": 20880, "name": "tcp-dubbo", "protocol": "TCP"}],
+                "workloadSelector": {"labels": {"app": format!("s{index}")}}}})
+    };
+    let services = api(world, "v1", "ServiceEntry", "shop");
+    let routes = api(world, "v1", "VirtualService", "shop");
+    let made = stream::iter(0..count).map(|index| {
+        let (services, routes) = (&services, &routes);
+        async move {
+            let create = PostParams::default();
+            let entry = serde_json::from_value(service(index)).unwrap();
+            services.create(&create, &entry).await.unwrap();
+            let rule = serde_json::from_value(rule(index, 90)).unwrap();
+            routes.create(&create, &rule).await.unwrap();
+        }
+    });
+    made.buffer_unordered(32).collect::<Vec<()>>().await;
+}
+
+fn rule(index: usize, weight: u32) -> Value {
+    let host = format!("s{index}.example");
+    json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+        "metadata": {"name": format!("s{index}"), "namespace": "shop"},
+        "spec": {"hosts": [host], "http": [{"route": [
+            {"destination": {"host": host, "subset": "v1"}, "weight": weight},
+            {"destination": {"host": host, "subset": "v2"}, "weight": 100 - weight}]}]}})
+}
+
+/// Peak and present memory in MiB.
+fn memory(aeraki: &Aeraki) -> (u64, u64) {
+    let path = format!("/proc/{}/status", aeraki.process.id());
+    let status = std::fs::read_to_string(path).unwrap();
+    let kib = |name: &str| -> u64 {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    (kib("VmHWM") / 1024, kib("VmRSS") / 1024)
+}
+
+async fn until_all_are_written(aeraki: &Aeraki, count: usize) {
+    let count = count as f64;
+    while aeraki.metric("aeraki_apply_total", "\"ok\"").await < count {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[rstest]
+#[case::by_the_api_server("kube", 1_000)]
+#[case::by_istiod("xds", 1_000)]
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn from_a_change_to_its_filter(#[case] source: &str, #[case] services: usize) {
+    let world = World::empty().await;
+    fill(&world, services).await;
+    let aeraki = world.start(&[&format!("--config-source={source}")]);
+    until_all_are_written(&aeraki, 2 * services).await;
+    let routes = api(&world, "v1", "VirtualService", "shop");
+    let filters = api(&world, "v1alpha3", "EnvoyFilter", "istio-system");
+    let mut times = Vec::new();
+    for turn in 0..200_usize {
+        let index = turn * 7 % services;
+        let weight = 10 + u32::try_from(turn / services + turn % 80).unwrap();
+        let high = index / 250;
+        let name = format!(
+            "aeraki-outbound-s{index}.example-240.240.{high}.{}-20880",
+            index % 250 + 1
+        );
+        let began = Instant::now();
+        let patch = Patch::Merge(rule(index, weight));
+        routes
+            .patch(&format!("s{index}"), &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+        let changed = Instant::now();
+        let text = format!("\"weight\":{weight}");
+        while !filters
+            .get(&name)
+            .await
+            .unwrap()
+            .data
+            .to_string()
+            .contains(&text)
+        {}
+        times.push((changed.elapsed(), began.elapsed()));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let percentile = |part: usize, of: fn(&(Duration, Duration)) -> Duration| {
+        let mut sorted: Vec<Duration> = times.iter().map(of).collect();
+        sorted.sort_unstable();
+        sorted[(sorted.len() - 1) * part / 100]
+    };
+    let (peak, now) = memory(&aeraki);
+    println!(
+        "{source}, {services} services, {} changes: after the API server's answer p50 {:?} p99 {:?}; with it p50 {:?} p99 {:?}; peak {peak} MiB, now {now} MiB",
+        times.len(),
+        percentile(50, |t| t.0),
+        percentile(99, |t| t.0),
+        percentile(50, |t| t.1),
+        percentile(99, |t| t.1)
+    );
+    let (_, page) = aeraki.page("/metrics").await;
+    for line in page
+        .lines()
+        .filter(|line| line.starts_with("aeraki_convergence_seconds"))
+    {
+        println!("  {line}");
+    }
+}
+
+#[rstest]
+#[case::by_the_api_server("kube", 10_000)]
+#[case::by_istiod("xds", 10_000)]
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn from_the_start_to_all_filters(#[case] source: &str, #[case] services: usize) {
+    let world = World::empty().await;
+    let idle = world.start(&[]);
+    idle.until_synced().await;
+    let (_, without_services) = memory(&idle);
+    assert!(idle.end());
+    fill(&world, services).await;
+    let began = Instant::now();
+    let aeraki = world.start(&[&format!("--config-source={source}")]);
+    aeraki.until_synced().await;
+    let synced = began.elapsed();
+    until_all_are_written(&aeraki, 2 * services).await;
+    let written = began.elapsed();
+    let (peak, now) = memory(&aeraki);
+    assert!(aeraki.end());
+    let again = Instant::now();
+    let aeraki = world.start(&[&format!("--config-source={source}")]);
+    aeraki.until_synced().await;
+    println!(
+        "{source}, {services} services: all seen after {synced:?}, {} EnvoyFilters written after {written:?}; a restart has seen all after {:?}; peak {peak} MiB, now {now} MiB, idle without services {without_services} MiB",
+        2 * services,
+        again.elapsed()
+    );
+}
