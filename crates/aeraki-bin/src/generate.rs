@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::cli::usage;
 use crate::console::Console;
+use crate::finding::Finding;
 use crate::input::{Input, plural};
 use crate::table::Table;
 use crate::{finding, linked, settings};
@@ -92,7 +93,8 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
 
     input.report_unreadable(console);
     let is_worth_a_line = |diagnostic: &Diagnostic| args.is_worth_a_line(diagnostic);
-    for finding in finding::some(input.source(), &engine, is_worth_a_line) {
+    let findings = finding::some(input.source(), &engine, is_worth_a_line);
+    for finding in &findings {
         console.say(finding.line());
     }
     for diagnostic in &withheld {
@@ -112,7 +114,9 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
             asides(&input, hidden)
         ));
     }
-    let has_failed = engine.held().next().is_some();
+    // An object that no service uses may be mistyped too; who reads the exit code alone must not take it for good.
+    let is_error = |finding: &Finding| finding.diagnostic.severity == Severity::Error;
+    let has_failed = engine.held().next().is_some() || findings.iter().any(is_error);
     let is_whole = !input.is_unreadable() && input.is_whole() && !has_failed;
     Ok(if is_whole {
         ExitCode::SUCCESS

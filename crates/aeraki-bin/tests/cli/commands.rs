@@ -556,3 +556,16 @@ fn what_has_no_end_is_not_read_for_ever() {
         piped.err
     );
 }
+
+#[test]
+fn a_mistyped_object_is_an_error_even_if_no_service_uses_it() {
+    let destination = "\
+apiVersion: redis.aeraki.io/v1alpha1
+kind: RedisDestination
+metadata: {name: r, namespace: shop}
+spec: {host: nobody.example, trafficPolicy: {connectionPool: {redis: {mode: 7}}}}
+";
+    let ran = aeraki_reading(&["generate", "-f", "-"], destination);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains("AER0001"), "{}", ran.err);
+}

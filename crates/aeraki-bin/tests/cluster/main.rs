@@ -7,6 +7,11 @@
 mod aeraki;
 mod bad_days;
 mod failover;
+mod fake;
+// One fake for both crates' tests: it lies beside those of the conversation.
+#[allow(dead_code, unreachable_pub, reason = "this crate needs a part of it")]
+#[path = "../../../aeraki-xds/tests/loopback/fake_istiod.rs"]
+mod fake_istiod;
 mod following;
 mod pace;
 mod proxies;
