@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::{Error, Result};
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::console::{Color, Console, is_broken_pipe};
 use crate::{analyze, completion, generate, manifests, protocols, run, version};
@@ -67,7 +68,8 @@ pub(crate) fn usage(sentence: impl Into<String>) -> Error {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = without_empty_variables(Cli::command()).try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(answer) => {
             // Help and version are answers too. That nobody reads them changes nothing.
@@ -81,6 +83,24 @@ pub(crate) fn main() -> ExitCode {
     };
     let console = Console::new(cli.color);
     dispatch(&cli.command, console).unwrap_or_else(|error| failure(&error, console))
+}
+
+/// An environment variable that is empty says nothing: templates of manifests leave such ones behind, and most types of
+/// values would refuse them.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &Arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        value.is_some_and(|value| value.is_empty())
+    };
+    command.mut_subcommands(move |command| {
+        command.mut_args(move |arg| {
+            if is_empty(&arg) {
+                arg.env(Resettable::Reset)
+            } else {
+                arg
+            }
+        })
+    })
 }
 
 fn dispatch(command: &Command, console: Console) -> Result<ExitCode> {

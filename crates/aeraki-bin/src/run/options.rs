@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use aeraki_core::near_miss;
 use anyhow::{Context as _, Result, ensure};
@@ -36,7 +37,7 @@ pub(crate) struct Flags {
     #[arg(long, value_enum, value_name = "SOURCE", env = "AERAKI_CONFIG_SOURCE")]
     config_source: Option<Source>,
 
-    /// istiod's address [default: istiod.<root namespace>.svc:15012]
+    /// istiod's address [default: istiod.<root namespace>.svc:15012, or :15010 with --istiod-plaintext]
     #[arg(
         long,
         alias = "istiodaddr",
@@ -312,9 +313,18 @@ impl Options {
             "--debounce-quiet is longer than --debounce-max"
         );
         ensure!(
-            !self.resync_interval.get().is_zero(),
-            "--resync-interval is zero: give one of some seconds"
+            self.resync_interval.get() >= SHORTEST_RESYNC,
+            "--resync-interval is shorter than a second"
         );
+        ensure!(
+            (1..=1024).contains(&self.writes_in_flight),
+            "--writes-in-flight is not between 1 and 1024"
+        );
+        ensure!(
+            self.istiod_message_limit >= 1 << 20,
+            "--istiod-message-limit is less than a MiB"
+        );
+        ensure!(!self.election_id.is_empty(), "--election-id is empty");
         if let Some(admin) = self.admin_address.0 {
             ensure!(
                 admin.ip().is_loopback(),
@@ -324,6 +334,9 @@ impl Options {
         Ok(())
     }
 }
+
+/// Everything is asked of istiod anew.
+const SHORTEST_RESYNC: Duration = Duration::from_secs(1);
 
 /// What says nothing is left out: no flag, or an environment variable that is empty.
 fn is_said(value: &Value) -> bool {
@@ -432,7 +445,8 @@ mod tests {
     #[case::half_a_certificate(&["--istiod-cert=a"], json!({}), "belong together")]
     #[case::open_admin(&["--admin-address=0.0.0.0:1"], json!({}), "for this machine alone")]
     #[case::no_address(&["--metrics-address=here"], json!({}), "is no address")]
-    #[case::never(&["--resync-interval=0s"], json!({}), "is zero")]
+    #[case::never(&["--resync-interval=0s"], json!({}), "shorter than a second")]
+    #[case::none_at_once(&[], json!({"writesInFlight": 0}), "between 1 and 1024")]
     #[case::no_time(&["--debounce-max=soon"], json!({}), "is no time")]
     #[case::backwards(&["--debounce-quiet=1s"], json!({}), "longer than")]
     fn what_cannot_be_is_refused(

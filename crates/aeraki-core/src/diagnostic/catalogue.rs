@@ -161,7 +161,7 @@ codes! {
         "An object that does not carry the label `manager: Aeraki`, or not a name of Aeraki's form, is never changed. The service has no filter of ours as long as it is there.",
         "Remove the object, or give it another name.";
     TORN_ANSWER = "AER0402" Error "istiod's answer holds something that is nobody knows what",
-        "A part of the answer is damaged, so that not even a name can be read from it. Any object that the answer lacks may be that one: what is new is used, but nothing is changed or deleted before a whole answer has come.",
+        "A part of the answer is damaged, so that not even a name can be read from it. Any object that the answer lacks may be that one, so nothing is written before a whole answer has come.",
         "Compare the versions of istiod and Aeraki, and look into istiod's log.";
     UNSERVED_KIND = "AER0410" Info "the API server does not have this kind",
         "Its CustomResourceDefinition is not installed, so there are no objects of the kind. It is asked for again every 30 seconds, and watched as soon as it is there.",
@@ -172,6 +172,9 @@ codes! {
     WRITE_FAILED = "AER0420" Error "the EnvoyFilter cannot be written to the API server",
         "It is tried again, at growing intervals. Until then the proxies go by what is there; other EnvoyFilters are not affected.",
         "See the message: grant the verb that it names, or mend what refuses the object.";
+    CONTESTED = "AER0421" Warning "somebody else keeps changing the EnvoyFilter",
+        "It has been put right again and again within a minute. Repairs of it slow down, to one in five minutes at most; until the next one the proxies go by what the other wrote.",
+        "Find who writes it (`metadata.managedFields`), and end that: a second Aeraki with another election ID, say, or a tool that applies an old copy.";
 
     GENERATION_FAILED = "AER0900" Error "no filter could be made; the last good one is kept",
         "Something in the service or in what belongs to it is wrong. Whatever filters the service had before stay as they are, and no other service is affected.",

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aeraki_core::FilterKey;
 use aeraki_core::diagnostic::{Diagnostic, catalogue};
@@ -10,7 +11,7 @@ use aeraki_core::overlay::Overlay;
 use aeraki_core::plan::Action;
 use aeraki_core::reconcile::{Reconciler, Step};
 use aeraki_core::source::SourceUpdate;
-use aeraki_kube::filters::{Changes, Rival};
+use aeraki_kube::filters::{Changes, Filters, Rival};
 use aeraki_kube::writer::{Failure, Outcome};
 use aeraki_kube::{Outputs, Verdict};
 use aeraki_xds::syncz::Rejection;
@@ -46,6 +47,15 @@ pub(super) enum Sources {
 const API_SERVER: usize = 0;
 const ISTIOD: usize = 1;
 
+/// A fight counts as over when it has been quiet so much longer than the next repair waits.
+const CALM: Duration = Duration::from_secs(60);
+
+/// The EnvoyFilters that are there cannot be read.
+fn unlisted(problem: String) -> Diagnostic {
+    let all = ObjectKey::new(Kind::new("networking.istio.io", "EnvoyFilter"), "*", "*");
+    Diagnostic::new(&catalogue::UNLISTED_KIND, &all, problem)
+}
+
 /// Everything that is known.
 pub(super) struct Controller {
     reconciler: Reconciler,
@@ -54,8 +64,12 @@ pub(super) struct Controller {
     /// What each source says is wrong.
     problems: [Vec<Diagnostic>; 2],
     rejections: Vec<Rejection>,
-    /// Writes that the API server did not take, and why.
+    /// Objects that the API server does not take, and why. What it does not do for any object is the writer's to tell.
     failures: BTreeMap<FilterKey, Failure>,
+    /// What somebody else keeps changing back, and until when that counts.
+    contested: BTreeMap<FilterKey, Instant>,
+    /// Whether both sides have ever been whole.
+    was_whole: bool,
     /// EnvoyFilters of others that have a name that we want.
     foreign: BTreeSet<FilterKey>,
     /// The objects that have conditions.
@@ -78,6 +92,8 @@ impl Controller {
             problems: [Vec::new(), Vec::new()],
             rejections: Vec::new(),
             failures: BTreeMap::new(),
+            contested: BTreeMap::new(),
+            was_whole: false,
             foreign: BTreeSet::new(),
             judged: BTreeMap::new(),
             judged_kinds,
@@ -85,13 +101,13 @@ impl Controller {
     }
 
     /// Takes in what came.
-    pub(super) fn take(&mut self, input: Input) {
+    pub(super) fn take(&mut self, input: Input, now: Instant) {
         match input {
             Input::Istiod(update) => self.config(ISTIOD, update),
             Input::ApiServer(update) => self.config(API_SERVER, update),
             Input::Filters(changes) => self.observe(changes),
             Input::Rejections(rejections) => self.rejections = rejections,
-            Input::Outcome(outcome) => self.outcome(outcome),
+            Input::Outcome(outcome) => self.outcome(outcome, now),
         }
     }
 
@@ -133,11 +149,25 @@ impl Controller {
         self.reconciler.observed_whole(changes.is_whole);
     }
 
-    fn outcome(&mut self, outcome: Outcome) {
+    fn outcome(&mut self, outcome: Outcome, now: Instant) {
+        if let Some(pause) = outcome.contested {
+            self.contested
+                .insert(outcome.key.clone(), now + pause + CALM);
+        }
         match outcome.result {
-            Ok(()) => self.failures.remove(&outcome.key),
-            Err(failure) => self.failures.insert(outcome.key, failure),
-        };
+            // What is not tried again has been taken back meanwhile.
+            Err(failure) if failure.is_own() && failure.again.is_some() => {
+                self.failures.insert(outcome.key, failure);
+            }
+            Ok(()) | Err(_) => {
+                self.failures.remove(&outcome.key);
+            }
+        }
+    }
+
+    /// Whether somebody else keeps changing something back.
+    pub(super) fn is_contested(&self) -> bool {
+        !self.contested.is_empty()
     }
 
     /// Whether a step can be answered: both sides have been seen whole.
@@ -153,10 +183,14 @@ impl Controller {
                 Some(Action::Foreign(_)) => self.foreign.insert(key.clone()),
                 _ => self.foreign.remove(key),
             };
-            if action.is_none() {
+            if !matches!(
+                action,
+                Some(Action::Create(_) | Action::Update(_) | Action::Delete(_))
+            ) {
                 self.failures.remove(key);
             }
         }
+        self.was_whole |= self.is_whole();
         step
     }
 
@@ -170,35 +204,31 @@ impl Controller {
         self.views.start();
     }
 
-    /// What there is to say of objects, with the rivals of ours by key. Sorted, each once.
-    pub(super) fn diagnostics(
-        &self,
-        rivals: impl Fn(&FilterKey) -> Vec<Rival>,
-    ) -> BTreeSet<Diagnostic> {
+    /// What there is to say of objects. Sorted, each once.
+    pub(super) fn diagnostics(&mut self, filters: &Filters, now: Instant) -> BTreeSet<Diagnostic> {
+        self.contested.retain(|_, until| *until > now);
         let engine = self.reconciler.engine();
         let mut all: BTreeSet<Diagnostic> = engine.diagnostics().into_iter().cloned().collect();
-        // A rule whose service has not come yet is not idle.
-        if self.is_whole() {
+        // A rule whose service has not come yet is not idle; one that has been seen whole stays so while a stream is away.
+        if self.was_whole {
             all.extend(engine.idle_rules());
         }
         all.extend(self.problems().cloned());
+        all.extend(filters.problem().map(unlisted));
         all.extend(rejected::diagnostics(
             &self.rejections,
             engine.filters(),
             &engine.settings().root_namespace,
         ));
         all.extend(self.foreign.iter().filter_map(|key| self.taken(key)));
-        all.extend(
-            self.failures
-                .iter()
-                .filter_map(|(key, failure)| self.failed(key, failure)),
-        );
-        for key in engine.filters().keys() {
-            all.extend(
-                rivals(key)
-                    .iter()
-                    .filter_map(|rival| self.rival(key, rival)),
-            );
+        all.extend(self.contested.keys().filter_map(|key| self.fought(key)));
+        let failed = self.failures.iter();
+        all.extend(failed.filter_map(|(key, failure)| self.failed(key, failure)));
+        if filters.has_rivals() {
+            for key in engine.filters().keys() {
+                let rivals = filters.rivals(key);
+                all.extend(rivals.iter().filter_map(|rival| self.rival(key, rival)));
+            }
         }
         all
     }
@@ -215,6 +245,12 @@ impl Controller {
             service,
             sentence,
         ))
+    }
+
+    fn fought(&self, key: &FilterKey) -> Option<Diagnostic> {
+        let sentence = format!("somebody else keeps changing the EnvoyFilter {key}");
+        let service = self.service(key)?;
+        Some(Diagnostic::new(&catalogue::CONTESTED, service, sentence))
     }
 
     fn failed(&self, key: &FilterKey, failure: &Failure) -> Option<Diagnostic> {

@@ -73,8 +73,8 @@ struct State {
     /// Whether there may be something new to tell.
     is_news: bool,
     was_whole: bool,
-    /// Whether the sources have been asked to tell everything anew.
-    has_asked_anew: bool,
+    /// In which epoch the sources were last asked to tell everything anew.
+    asked_anew: Option<u64>,
     holds: HashMap<HoldReason, usize>,
     /// When the change came that a key's write follows from.
     since: HashMap<FilterKey, Instant>,
@@ -89,16 +89,16 @@ impl Inputs {
                 None => std::future::pending().await,
             }
         };
-        let input = tokio::select! {
-            update = istiod => update.map(Input::Istiod),
-            update = self.api_server.recv() => update.map(Input::ApiServer),
-            changes = self.filters.changed() => Some(Input::Filters(changes)),
-            outcome = self.outcomes.recv() => outcome.map(Input::Outcome),
-            Some(rejections) = self.rejections.recv() => Some(Input::Rejections(rejections)),
+        let (input, from) = tokio::select! {
+            update = istiod => (update.map(Input::Istiod), "istiod"),
+            update = self.api_server.recv() => (update.map(Input::ApiServer), "the API server"),
+            changes = self.filters.changed() => (Some(Input::Filters(changes)), "the list of EnvoyFilters"),
+            outcome = self.outcomes.recv() => (outcome.map(Input::Outcome), "the writer"),
+            Some(rejections) = self.rejections.recv() => (Some(Input::Rejections(rejections)), "the proxies"),
         };
         match input {
             Some(input) => Ok(input),
-            None => bail!("a source has ended"),
+            None => bail!("nothing comes from {from} any more"),
         }
     }
 }
@@ -134,15 +134,15 @@ impl Drive {
                     self.take(input?);
                     self.take_more().await?;
                 }
-                () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => self.step(),
+                () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => block_in_place(|| self.step()),
                 Some(question) = self.questions.recv() => {
-                    let page = page::of(&self.controller, question.page);
+                    let page = block_in_place(|| page::of(&self.controller, question.page));
                     // Who no longer waits misses nothing.
                     drop(question.answer.send(page));
                 }
                 _ = tell.tick() => {
                     self.outputs.health.beat();
-                    self.tell();
+                    block_in_place(|| self.tell());
                 }
             }
         }
@@ -162,7 +162,7 @@ impl Drive {
                 self.debounce.note(Instant::now());
             }
         }
-        block_in_place(|| self.controller.take(input));
+        block_in_place(|| self.controller.take(input, Instant::now()));
     }
 
     /// What has come meanwhile belongs to the same step.
@@ -193,7 +193,7 @@ impl Drive {
     fn step(&mut self) {
         let now = Instant::now();
         let since = self.debounce.first().unwrap_or(now);
-        let step = block_in_place(|| self.controller.step());
+        let step = self.controller.step();
         self.debounce.acted(Instant::now());
         self.outputs.metrics.generated(now.elapsed());
         if !std::mem::replace(&mut self.state.was_whole, true) {
@@ -249,9 +249,11 @@ impl Drive {
             *holds.entry(*reason).or_default() += 1;
         }
         for (reason, count) in &holds {
-            if self.state.holds.get(reason) != Some(count) {
-                let reason = reason.sentence();
-                warn!(count, reason, "EnvoyFilters stay as they are");
+            let (known, reason) = (self.state.holds.get(reason), reason.sentence());
+            match known {
+                None => warn!(count, reason, "EnvoyFilters stay as they are"),
+                Some(known) if known != count => debug!(count, reason, "Another number stays"),
+                Some(_) => {}
             }
         }
         if holds.is_empty() && !self.state.holds.is_empty() {
@@ -260,32 +262,34 @@ impl Drive {
         self.state.holds = holds;
     }
 
-    /// Many deletions at once wait until every source has told everything anew: so it is asked to.
+    /// Many deletions at once wait until every source has told everything anew: so it is asked to. What comes to be held
+    /// in the very step that sees the new epoch is asked about again.
     fn ask_anew(&mut self) {
-        let awaits = self.controller.awaits_epoch();
-        if awaits && !self.state.has_asked_anew {
-            self.controller.start_epoch();
-            self.outputs.api_server.renew();
-            if let Some(istiod) = &self.outputs.istiod {
-                istiod.renew();
-            }
+        let epoch = self.controller.epoch();
+        if !self.controller.awaits_epoch() || self.state.asked_anew == Some(epoch) {
+            return;
         }
-        self.state.has_asked_anew = awaits;
+        self.state.asked_anew = Some(epoch);
+        self.controller.start_epoch();
+        self.outputs.api_server.renew();
+        if let Some(istiod) = &self.outputs.istiod {
+            istiod.renew();
+        }
     }
 
     fn tell(&mut self) {
-        if !std::mem::take(&mut self.state.is_news) {
+        // A fight ends by itself.
+        if !std::mem::take(&mut self.state.is_news) && !self.controller.is_contested() {
             return;
         }
-        let feedback = block_in_place(|| {
-            let filters = &self.inputs.filters;
-            let diagnostics = self.controller.diagnostics(|key| filters.rivals(key));
-            let verdicts = self.controller.verdicts(&diagnostics);
-            Feedback {
-                diagnostics: Arc::new(diagnostics),
-                verdicts: Arc::new(verdicts),
-            }
-        });
+        let diagnostics = self
+            .controller
+            .diagnostics(&self.inputs.filters, Instant::now());
+        let verdicts = self.controller.verdicts(&diagnostics);
+        let feedback = Feedback {
+            diagnostics: Arc::new(diagnostics),
+            verdicts: Arc::new(verdicts),
+        };
         self.state.journal.tell(&feedback.diagnostics);
         let pending = self.outputs.orders.pending();
         let unfinished = pending.waiting + pending.in_flight;

@@ -6,18 +6,23 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{sleep, timeout};
 
 use super::health::{Check, Health};
 use super::metrics::Metrics;
@@ -68,11 +73,36 @@ pub(super) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener>
     })
 }
 
+/// So many connections at once; more wait. Any pod can reach the port, and the files that sockets take are also those of
+/// the watch and the Lease.
+const CONNECTIONS: usize = 64;
+
+/// A client must ask within this.
+const HEADERS: Duration = Duration::from_secs(10);
+
+/// A connection that is older makes room.
+const LONGEST: Duration = Duration::from_secs(300);
+
 /// Serves until it is dropped.
 pub(super) async fn serve(listener: TcpListener, router: Router) -> Result<()> {
-    axum::serve(listener, router)
-        .await
-        .context("a server has ended")
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    loop {
+        let slot = Arc::clone(&slots).acquire_owned().await?;
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of files, most likely; they come back as others end.
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(async move {
+            // How it ends is the client's affair.
+            drop(timeout(LONGEST, connection).await);
+            drop(slot);
+        });
+    }
 }
 
 /// What everybody may see.
@@ -172,7 +202,15 @@ struct NewLevel {
     level: String,
 }
 
-async fn set_level(State(inside): State<Inside>, Query(new): Query<NewLevel>) -> Response {
+/// No page of a browser has business here, and a browser always says where a POST comes from.
+async fn set_level(
+    State(inside): State<Inside>,
+    headers: HeaderMap,
+    Query(new): Query<NewLevel>,
+) -> Response {
+    if headers.contains_key(ORIGIN) {
+        return (StatusCode::FORBIDDEN, "not for browsers\n").into_response();
+    }
     match inside.level.set(&new.level) {
         Ok(()) => format!("{}\n", inside.level.current()).into_response(),
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),

@@ -1,9 +1,8 @@
 //! The numbers of `/metrics`. Their names never change.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aeraki_core::draft::Direction;
@@ -205,6 +204,8 @@ impl Metrics {
 
     /// Counts what there is.
     pub(super) fn count(&self, controller: &Controller, feedback: &Feedback, pending: usize) {
+        // Whoever scrapes meanwhile must not see families half filled.
+        let _scrapes_wait = self.lock();
         let engine = controller.reconciler().engine();
         self.resyncs.set(as_gauge(controller.epoch()));
         self.rejections.set(as_gauge(controller.rejections()));
@@ -253,9 +254,12 @@ impl Metrics {
     /// The numbers as Prometheus reads them.
     pub(super) fn text(&self) -> Result<String, std::fmt::Error> {
         let mut out = String::new();
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        text::encode(&mut out, &registry)?;
+        text::encode(&mut out, &self.lock())?;
         Ok(out)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use aeraki_core::diagnostic::{Code, Diagnostic, catalogue};
 use aeraki_core::draft::Direction;
 use aeraki_core::{Filter, FilterKey};
-use aeraki_kube::filters::touches;
+use aeraki_kube::filters::{Touch, touches};
 use aeraki_xds::syncz::{CLUSTER, LISTENER, Rejection};
 
 /// The listener in which Istio puts everything that comes to a workload.
@@ -18,35 +18,50 @@ const VIRTUAL_INBOUND: &str = "virtualInbound";
 /// What Envoy says of a filter that was not compiled in.
 const ABSENT: &str = "Didn't find a registered implementation";
 
+/// What is refused, and why.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Refusal<'a> {
+    type_url: &'a str,
+    resource: &'a str,
+    error: &'a str,
+}
+
 /// The refusals that are of our making, each told of one proxy: the first by name, so that a second one is no news.
 pub(super) fn diagnostics(
     rejections: &[Rejection],
     filters: &BTreeMap<FilterKey, Arc<Filter>>,
     root_namespace: &str,
 ) -> BTreeSet<Diagnostic> {
-    let mut first: BTreeMap<(&FilterKey, &str, &str), &Rejection> = BTreeMap::new();
+    // Hundreds of proxies say the same.
+    let mut proxies: BTreeMap<Refusal<'_>, BTreeSet<&str>> = BTreeMap::new();
     for rejection in rejections {
-        let resource = rejection.resource.as_deref().unwrap_or_default();
-        let guilty = filters.values().filter(|filter| {
-            reaches(filter, rejection, root_namespace) && is_in(filter, rejection, resource)
-        });
-        for filter in guilty {
-            let known = first
-                .entry((&filter.key, resource, &rejection.error))
-                .or_insert(rejection);
-            *known = (*known).min(rejection);
+        let refusal = Refusal {
+            type_url: &rejection.type_url,
+            resource: rejection.resource.as_deref().unwrap_or_default(),
+            error: &rejection.error,
+        };
+        proxies.entry(refusal).or_default().insert(&rejection.proxy);
+    }
+    let mut told = BTreeSet::new();
+    for (refusal, proxies) in proxies {
+        for filter in filters.values().filter(|filter| is_in(filter, refusal)) {
+            let reached = |proxy: &&&str| reaches(filter, proxy, root_namespace);
+            if let Some(proxy) = proxies.iter().find(reached) {
+                told.insert(diagnostic(filter, refusal, proxy));
+            }
         }
     }
-    let told = first
-        .into_iter()
-        .map(|((key, resource, error), rejection)| {
-            let proxy = &rejection.proxy;
-            let sentence = format!(
-                "proxy {proxy} refuses {resource}, into which the EnvoyFilter {key} goes: {error}"
-            );
-            Diagnostic::new(code(error), &filters[key].service, sentence)
-        });
-    told.collect()
+    told
+}
+
+fn diagnostic(filter: &Filter, refusal: Refusal<'_>, proxy: &str) -> Diagnostic {
+    let Refusal {
+        resource, error, ..
+    } = refusal;
+    let key = &filter.key;
+    let sentence =
+        format!("proxy {proxy} refuses {resource}, into which the EnvoyFilter {key} goes: {error}");
+    Diagnostic::new(code(error), &filter.service, sentence)
 }
 
 fn code(error: &str) -> &'static Code {
@@ -58,31 +73,20 @@ fn code(error: &str) -> &'static Code {
 }
 
 /// Whether the proxy gets the EnvoyFilter at all.
-fn reaches(filter: &Filter, rejection: &Rejection, root_namespace: &str) -> bool {
-    let namespace = rejection
-        .proxy
-        .rsplit_once('.')
-        .map(|(_, namespace)| namespace);
+fn reaches(filter: &Filter, proxy: &str, root_namespace: &str) -> bool {
+    let namespace = proxy.rsplit_once('.').map(|(_, namespace)| namespace);
     let of_filter = &*filter.key.namespace;
     of_filter == root_namespace || namespace.is_none_or(|namespace| namespace == of_filter)
 }
 
 /// Whether one of its patches lands in what is refused.
-fn is_in(filter: &Filter, rejection: &Rejection, resource: &str) -> bool {
-    match rejection.type_url.as_str() {
+fn is_in(filter: &Filter, refusal: Refusal<'_>) -> bool {
+    let Refusal {
+        type_url, resource, ..
+    } = refusal;
+    match type_url {
         LISTENER if resource == VIRTUAL_INBOUND => filter.direction == Direction::Inbound,
-        LISTENER => {
-            let port = resource
-                .rsplit('_')
-                .next()
-                .and_then(|port| port.parse().ok());
-            let lands = |touch: &aeraki_kube::filters::Touch| match touch.listener.as_deref() {
-                Some(name) => name == resource,
-                None => Some(touch.port) == port,
-            };
-            filter.direction == Direction::Outbound
-                && touches(&filter.content.spec()).iter().any(lands)
-        }
+        LISTENER => filter.direction == Direction::Outbound && is_on_listener(filter, resource),
         CLUSTER => {
             let mut parts = resource.split('|');
             let port = parts.nth(1).and_then(|port| port.parse().ok());
@@ -90,6 +94,22 @@ fn is_in(filter: &Filter, rejection: &Rejection, resource: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// The port of an outbound listener is the service's, so most filters need no closer look.
+fn is_on_listener(filter: &Filter, listener: &str) -> bool {
+    let port = listener
+        .rsplit('_')
+        .next()
+        .and_then(|port| port.parse().ok());
+    let lands = |touch: &Touch| match touch.listener.as_deref() {
+        Some(name) => name == listener,
+        None => Some(touch.port) == port,
+    };
+    let text = filter.content.spec_text();
+    let may_land =
+        port == Some(filter.port) && (text.contains(listener) || text.contains("portNumber"));
+    may_land && touches(&filter.content.spec()).iter().any(lands)
 }
 
 #[cfg(test)]
