@@ -175,7 +175,7 @@ impl Reason {
             Self::Abandoned => ("nobody reads the updates any more", ""),
             Self::Credentials => (
                 "a file that proves who is who cannot be used",
-                "Check --istiod-root-cert, --istiod-token, --istiod-client-cert and --istiod-client-key, and that their volumes are mounted",
+                "Check --istiod-root-cert, --istiod-token, --istiod-cert and --istiod-key, and that their volumes are mounted",
             ),
             Self::Resolve => (
                 "the address of istiod cannot be found",
@@ -211,7 +211,7 @@ impl Reason {
             ),
             Self::Unauthenticated => (
                 "istiod does not accept the credentials",
-                "--istiod-token must name a fresh token with the audience istio-ca, or --istiod-client-cert a certificate of Istio's CA",
+                "--istiod-token must name a fresh token with the audience istio-ca, or --istiod-cert and --istiod-key a certificate of Istio's CA and its key",
             ),
             Self::PermissionDenied => (
                 "istiod gives its config to the root namespace only",
@@ -223,7 +223,7 @@ impl Reason {
             ),
             Self::InvalidArgument => (
                 "istiod does not understand the request",
-                "Check the pod's IP, name and namespace (POD_IP, POD_NAME, POD_NAMESPACE), and --istiod-cluster-id if it is given",
+                "Check the pod's IP, name and namespace (POD_IP, POD_NAME, POD_NAMESPACE). istiod's CLUSTER_ID is not the cause: no cluster id is sent, so any is right",
             ),
             Self::Keepalive => ("istiod does not answer pings: the connection is dead", ""),
             Self::Stalled => (

@@ -39,7 +39,9 @@ fn what_the_server_says_is_told_by_its_code(#[case] code: Code, #[case] reason: 
 
 #[rstest]
 #[case::plaintext(Security::Plaintext, Reason::Unauthenticated, &["15012", "--istiod-token", "--istiod-root-cert", "--istiod-plaintext"])]
-#[case::tls(secure(), Reason::Unauthenticated, &["--istiod-token", "istio-ca"])]
+#[case::tls(secure(), Reason::Unauthenticated, &["--istiod-token", "istio-ca", "--istiod-cert", "--istiod-key"])]
+#[case::no_file(secure(), Reason::Credentials, &["--istiod-root-cert", "--istiod-token", "--istiod-cert", "--istiod-key"])]
+#[case::no_node(secure(), Reason::InvalidArgument, &["POD_IP", "POD_NAME", "POD_NAMESPACE"])]
 #[case::other_namespace(secure(), Reason::PermissionDenied, &["root namespace", "istio-ca"])]
 #[case::no_server(secure(), Reason::Refused, &["--istiod-address"])]
 #[case::other_name(secure(), Reason::TlsName, &["--istiod-server-name"])]
