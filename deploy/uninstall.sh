@@ -26,14 +26,29 @@ $kubectl -n "$namespace" delete service,serviceaccount,poddisruptionbudget aerak
 if has servicemonitors.monitoring.coreos.com; then
   $kubectl -n "$namespace" delete servicemonitor aeraki --ignore-not-found
 fi
-$kubectl delete role,rolebinding -A -l app.kubernetes.io/name=aeraki
+# `aeraki` and `aeraki-migration`, and `aeraki-writer` in each namespace that it may write to. A binding tells whose it is by
+# its subject; the role goes first, so that a second run finds what a first one has left.
+bindings=$($kubectl get rolebindings -A -l app.kubernetes.io/name=aeraki \
+  -o 'jsonpath={range .items[*]}{.subjects[0].namespace}/{.metadata.namespace}/{.metadata.name}{"\n"}{end}')
+for binding in $(printf '%s\n' "$bindings" | grep -E "^$namespace/[^/]+/aeraki(-migration|-writer)?\$"); do
+  place=${binding#*/}
+  $kubectl -n "${place%/*}" delete role "${place#*/}" --ignore-not-found
+  $kubectl -n "${place%/*}" delete rolebinding "${place#*/}" --ignore-not-found
+done
+$kubectl -n "$namespace" delete role,rolebinding aeraki --ignore-not-found
 $kubectl delete clusterrole,clusterrolebinding aeraki --ignore-not-found
 $kubectl -n "$namespace" delete lease aeraki-controller --ignore-not-found
 
-# They have no finalizer. The second label is that of Go Aeraki, whose objects are adopted as they are.
+# Ours by label and name, as the controller has it; Go Aeraki's are the same. They have no finalizer.
 if has envoyfilters.networking.istio.io; then
-  $kubectl delete envoyfilters.networking.istio.io -A -l app.kubernetes.io/managed-by=aeraki
-  $kubectl delete envoyfilters.networking.istio.io -A -l manager=Aeraki
+  filters=$($kubectl get envoyfilters.networking.istio.io -A -l manager=Aeraki \
+    -o 'jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}{"\n"}{end}')
+  filters=$(printf '%s\n' "$filters" | grep -E '^[^/]+/aeraki-(out|in)bound-' || true)
+  for place in $(printf '%s\n' "$filters" | cut -d/ -f1 | sort -u); do
+    # As many at a time as a command line holds.
+    printf '%s\n' "$filters" | sed -n "s|^$place/||p" |
+      xargs $kubectl -n "$place" delete envoyfilters.networking.istio.io --ignore-not-found
+  done
 fi
 
 if [ "$crds" = yes ]; then

@@ -5,9 +5,11 @@
 mod crds;
 mod installation;
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::builder::{BoolishValueParser, TypedValueParser as _};
 use serde_json::Value;
 
 use self::installation::Installation;
@@ -18,6 +20,7 @@ const NEXT: &str = "Examples:
   aeraki manifests --crds | kubectl apply -f -           RedisService and RedisDestination
   aeraki manifests --image=registry.example/aeraki:0.1.0 | kubectl apply -f -
   aeraki manifests -- --enable-protocol=kafka            with arguments for `aeraki run`
+  aeraki manifests -- --istiod-plaintext                 for an old istiod: no TLS, port 15010
   aeraki manifests | kubectl delete -f -                 the controller goes, the EnvoyFilters stay";
 
 /// What to print, and how it differs from the defaults.
@@ -39,7 +42,7 @@ pub(crate) struct Args {
     /// How many pods: one writes, the others stand by [default: 2]
     #[arg(long, value_name = "NUMBER")]
     replicas: Option<u16>,
-    /// Where istiod is [default: istiod.<root namespace>.svc:15012]
+    /// Where istiod is [default: istiod.<root namespace>.svc:15012, with `-- --istiod-plaintext` port 15010]
     #[arg(long, value_name = "HOST:PORT")]
     istiod_address: Option<String>,
     /// Where config comes from: istiod, or the API server
@@ -77,7 +80,10 @@ impl Args {
         let root_namespace = self.root_namespace.as_deref().unwrap_or(&self.namespace);
         let istiod_address = match &self.istiod_address {
             Some(address) => address.clone(),
-            None => format!("istiod.{root_namespace}.svc:15012"),
+            None => {
+                let port = if self.is_plaintext() { 15010 } else { 15012 };
+                format!("istiod.{root_namespace}.svc:{port}")
+            }
         };
         Installation {
             namespace: &self.namespace,
@@ -93,6 +99,22 @@ impl Args {
             run_arguments: &self.run_arguments,
         }
     }
+
+    /// Whether `aeraki run` is told to talk to istiod without TLS.
+    fn is_plaintext(&self) -> bool {
+        let says_so = |argument: &String| {
+            let rest = argument.strip_prefix("--istiod-plaintext")?;
+            Some(rest.is_empty() || rest.strip_prefix('=').is_some_and(is_true))
+        };
+        self.run_arguments.iter().filter_map(says_so).any(|is| is)
+    }
+}
+
+/// A truth value as `aeraki run` reads it.
+fn is_true(text: &str) -> bool {
+    let command = clap::Command::new("run");
+    let value = BoolishValueParser::new().parse_ref(&command, None, OsStr::new(text));
+    value.unwrap_or(false)
 }
 
 /// One YAML document for each object.
@@ -108,5 +130,35 @@ fn label(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("no namespace can be called that".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[rstest]
+    #[case::tls(&[], "istiod.istio-system.svc:15012")]
+    #[case::plaintext(&["--", "--istiod-plaintext"], "istiod.istio-system.svc:15010")]
+    #[case::plaintext_in_words(&["--", "--istiod-plaintext=yes"], "istiod.istio-system.svc:15010")]
+    #[case::not_plaintext(&["--", "--istiod-plaintext=false"], "istiod.istio-system.svc:15012")]
+    #[case::other_root(&["--root-namespace=mesh", "--", "--istiod-plaintext"], "istiod.mesh.svc:15010")]
+    #[case::given(&["--istiod-address=pilot:1", "--", "--istiod-plaintext"], "pilot:1")]
+    fn plaintext_decides_the_port_where_no_address_is_given(
+        #[case] line: &[&str],
+        #[case] address: &str,
+    ) {
+        let line = std::iter::once("manifests").chain(line.iter().copied());
+        let args = Line::try_parse_from(line).unwrap().args;
+        assert_eq!(args.installation().istiod_address, address);
     }
 }

@@ -49,14 +49,23 @@ fn settings_become_a_file_whose_change_restarts_the_pods() {
 
 #[test]
 fn plaintext_needs_no_identity() {
-    let objects = chart(&[
-        "--set",
-        "istio.plaintext=true,istio.istiodAddress=istiod.istio-system.svc:15010",
-    ]);
+    let objects = chart(&["--set", "istio.plaintext=true"]);
     let arguments = arguments(&objects);
     assert!(arguments.contains(&"--istiod-plaintext"));
-    assert!(arguments.contains(&"--istiod-address=istiod.istio-system.svc:15010"));
     assert!(!arguments.iter().any(|a| a.starts_with("--istiod-token")));
+}
+
+#[rstest]
+#[case::tls("istio.plaintext=false", "istiod.istio-system.svc:15012")]
+#[case::plaintext("istio.plaintext=true", "istiod.istio-system.svc:15010")]
+#[case::address_that_is_given("istio.plaintext=true,istio.istiodAddress=pilot:1", "pilot:1")]
+fn plaintext_decides_the_port_where_no_address_is_given(
+    #[case] setting: &str,
+    #[case] address: &str,
+) {
+    let objects = chart(&["--set", setting]);
+    let argument = format!("--istiod-address={address}");
+    assert!(arguments(&objects).contains(&argument.as_str()));
 }
 
 #[test]

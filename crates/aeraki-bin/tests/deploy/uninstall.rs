@@ -40,11 +40,38 @@ fn redis() -> Value {
     })
 }
 
+/// The rights of an installation in another namespace.
+fn rights_of_others() -> Vec<Value> {
+    let named = json!({
+        "name": "aeraki-writer", "namespace": "default",
+        "labels": {"app.kubernetes.io/name": "aeraki"},
+    });
+    let group = "rbac.authorization.k8s.io";
+    vec![
+        json!({
+            "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": named,
+            "rules": [{"apiGroups": [""], "resources": ["services"], "verbs": ["get"]}],
+        }),
+        json!({
+            "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": named,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": "aeraki-writer"},
+            "subjects": [{"kind": "ServiceAccount", "name": "aeraki", "namespace": "elsewhere"}],
+        }),
+    ]
+}
+
 /// A cluster in which somebody else is too.
 fn shared() -> Cluster {
     let cluster = Cluster::empty();
-    let foreign = filter(SHOP, "foreign", &json!({"app": "aeraki"}));
-    cluster.apply(&foreign.to_string());
+    let ours = json!({"manager": "Aeraki", "app.kubernetes.io/managed-by": "aeraki"});
+    let mut foreign = rights_of_others();
+    foreign.extend([
+        filter(SHOP, "foreign", &json!({"app": "aeraki"})),
+        filter(SHOP, "other-name", &ours),
+        filter(SHOP, "my-aeraki-outbound-c", &ours),
+        filter(SHOP, "aeraki-outbound-without-label", &json!({})),
+    ]);
+    cluster.apply_all(&foreign);
     cluster
 }
 

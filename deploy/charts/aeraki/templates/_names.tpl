@@ -31,7 +31,8 @@ app: {{ include "aeraki.name" . }}
 {{- end -}}
 
 {{- define "aeraki.istiodAddress" -}}
-{{- .Values.istio.istiodAddress | default (printf "istiod.%s.svc:15012" (include "aeraki.rootNamespace" .)) -}}
+{{- $port := .Values.istio.plaintext | default false | ternary 15010 15012 -}}
+{{- .Values.istio.istiodAddress | default (printf "istiod.%s.svc:%d" (include "aeraki.rootNamespace" .) $port) -}}
 {{- end -}}
 
 {{- define "aeraki.image" -}}
