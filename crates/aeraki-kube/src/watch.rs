@@ -56,12 +56,23 @@ pub enum SourceError {
 
 /// Asks for a new list of every kind.
 #[derive(Clone, Debug)]
-pub struct Renewal(watch::Sender<u64>);
+pub struct Renewal {
+    seen: Arc<RwLock<Seen>>,
+    /// The number of the newest one.
+    newest: watch::Sender<u64>,
+}
 
 impl Renewal {
-    /// Lists every kind anew, at once. The view's epoch grows when all of them have arrived.
-    pub fn renew(&self) {
-        self.0.send_modify(|count| *count += 1);
+    /// Lists every kind anew, at once. The view's epoch grows when all of them have arrived; lists that began before do
+    /// not count.
+    ///
+    /// Returns the view's epoch at this moment, which updates still on their way may have: a view has seen everything
+    /// after this moment when its epoch is greater than that.
+    pub fn renew(&self) -> u64 {
+        // The lock keeps two renewals in the order of their numbers.
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        self.newest.send_replace(seen.renew());
+        seen.epoch()
     }
 }
 
@@ -83,12 +94,16 @@ impl KubeSource {
     #[must_use]
     pub fn new(client: Client, wanted: Vec<WantedKind>) -> Self {
         let seen = Seen::new(wanted.iter().map(WantedKind::kind));
+        let seen = Arc::new(RwLock::new(seen));
         Self {
             client,
             wanted,
             pace: Pace::default(),
-            seen: Arc::new(RwLock::new(seen)),
-            renewal: Renewal(watch::Sender::new(0)),
+            renewal: Renewal {
+                seen: Arc::clone(&seen),
+                newest: watch::Sender::new(0),
+            },
+            seen,
         }
     }
 
@@ -140,7 +155,7 @@ impl KubeSource {
         let follower = |(index, wanted): (usize, &WantedKind)| {
             let words = words.clone();
             let out = Outlet { index, words };
-            let renewals = self.renewal.0.subscribe();
+            let renewals = self.renewal.newest.subscribe();
             Follower::new(
                 self.client.clone(),
                 wanted.clone(),

@@ -37,7 +37,7 @@ pub(super) struct Follower {
     wanted: WantedKind,
     pace: Pace,
     out: Outlet,
-    /// Changes when everything shall be listed again.
+    /// The number of the newest renewal: changes when everything shall be listed again.
     renewals: watch::Receiver<u64>,
     backoff: Backoff,
     horizon: Horizon,
@@ -132,8 +132,8 @@ impl Follower {
 
     /// One list, and the watches that follow from it.
     async fn round(&mut self) -> Result<(), Halt> {
-        self.renewals.mark_unchanged();
-        self.out.step(Step::Begins).await?;
+        let renewal = *self.renewals.borrow_and_update();
+        self.out.send(vec![Word::Begins { renewal }]).await?;
         let mut resource = None;
         match self.follow(&mut resource).await {
             Err(Halt::Trouble(trouble)) => {

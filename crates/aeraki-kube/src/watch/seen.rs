@@ -15,6 +15,11 @@ use crate::kinds::Identity;
 /// What a kind's watch says.
 #[derive(Clone, Debug)]
 pub(super) enum Word {
+    /// It is about to be listed, and this is the newest renewal that it knows of.
+    Begins {
+        /// The number of the renewal.
+        renewal: u64,
+    },
     /// Something about its objects.
     Step(Step),
     /// The version that the server serves.
@@ -27,10 +32,18 @@ pub(super) enum Word {
 #[derive(Debug)]
 pub(super) struct Seen {
     kinds: Vec<Watched>,
-    /// Complete looks at all kinds, one after the other.
-    epoch: u64,
+    look: Look,
     /// The kinds that this look has come to an end with.
     anew: BTreeSet<usize>,
+}
+
+/// A look at all kinds. It begins when the one before is over, or anew when a renewal is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Look {
+    /// Complete looks before it.
+    epoch: u64,
+    /// The renewal that asked for it: what was listed before that does not count.
+    renewal: u64,
 }
 
 #[derive(Debug)]
@@ -39,7 +52,7 @@ struct Watched {
     api_version: String,
     state: KindState,
     /// The look in which the list in progress began.
-    began: u64,
+    began: Look,
     trouble: Option<Diagnostic>,
 }
 
@@ -50,32 +63,33 @@ impl Seen {
             kind,
             api_version: String::new(),
             state: KindState::default(),
-            began: 0,
+            began: Look::default(),
             trouble: None,
         };
         Self {
             kinds: kinds.into_iter().map(watched).collect(),
-            epoch: 0,
+            look: Look::default(),
             anew: BTreeSet::new(),
         }
     }
 
     /// Takes in what the watch of the kind at `index` says; what follows for the core goes to `events`.
     pub(super) fn on(&mut self, index: usize, word: Word, events: &mut Vec<ConfigEvent>) {
-        let epoch = self.epoch;
+        let look = self.look;
         let Some(watched) = self.kinds.get_mut(index) else {
             return;
         };
         let step = match word {
+            Word::Begins { renewal } => {
+                watched.began = Look { renewal, ..look };
+                Step::Begins
+            }
             Word::Step(step) => step,
             Word::Version(version) => return watched.api_version = version,
             Word::Trouble(trouble) => return watched.trouble = trouble,
         };
         let is_end = matches!(step, Step::Listed(_) | Step::Unserved);
-        if matches!(step, Step::Begins) {
-            watched.began = epoch;
-        }
-        let is_anew = is_end && watched.began == epoch;
+        let is_anew = is_end && watched.began == look;
         watched.state.on(step, events);
         if is_anew {
             self.finish(index);
@@ -85,19 +99,31 @@ impl Seen {
     fn finish(&mut self, index: usize) {
         self.anew.insert(index);
         if self.anew.len() == self.kinds.len() {
-            self.epoch += 1;
+            self.look.epoch += 1;
             self.anew.clear();
         }
     }
 
+    /// The look begins anew: only lists that know of this renewal count. Returns its number.
+    pub(super) fn renew(&mut self) -> u64 {
+        self.anew.clear();
+        self.look.renewal += 1;
+        self.look.renewal
+    }
+
+    /// How often all kinds have been seen, one complete look after the other.
+    pub(super) fn epoch(&self) -> u64 {
+        self.look.epoch
+    }
+
     /// How much of the config has been seen.
     pub(super) fn view(&self) -> View {
-        if self.epoch == 0 {
+        if self.look.epoch == 0 {
             return View::Partial;
         }
         let unread = self.kinds.iter().flat_map(|w| w.state.unread()).cloned();
         View::Complete(Complete {
-            epoch: self.epoch,
+            epoch: self.look.epoch,
             unread: unread.collect(),
         })
     }
@@ -130,6 +156,8 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
     use crate::kinds::Revision;
 
@@ -137,13 +165,19 @@ mod tests {
         Seen::new([Kind::SERVICE_ENTRY, Kind::VIRTUAL_SERVICE])
     }
 
-    fn look(seen: &mut Seen, index: usize, steps: impl IntoIterator<Item = Step>) {
-        for step in steps {
-            seen.on(index, Word::Step(step), &mut Vec::new());
+    fn look(seen: &mut Seen, index: usize, words: impl IntoIterator<Item = Word>) {
+        for word in words {
+            seen.on(index, word, &mut Vec::new());
         }
     }
 
-    const LIST: [Step; 2] = [Step::Begins, Step::Listed(Revision::UNKNOWN)];
+    const BEGINS: Word = begins(0);
+    const LISTED: Word = Word::Step(Step::Listed(Revision::UNKNOWN));
+    const LIST: [Word; 2] = [BEGINS, LISTED];
+
+    const fn begins(renewal: u64) -> Word {
+        Word::Begins { renewal }
+    }
 
     fn epoch(seen: &Seen) -> u64 {
         match seen.view() {
@@ -166,7 +200,7 @@ mod tests {
     fn a_kind_that_the_server_lacks_is_complete_and_empty() {
         let mut seen = seen();
         look(&mut seen, 0, LIST);
-        look(&mut seen, 1, [Step::Begins, Step::Unserved]);
+        look(&mut seen, 1, [BEGINS, Word::Step(Step::Unserved)]);
         assert_eq!(epoch(&seen), 1);
     }
 
@@ -183,9 +217,9 @@ mod tests {
     fn a_list_that_began_before_the_last_look_was_over_is_no_second_look() {
         let mut seen = seen();
         look(&mut seen, 0, LIST);
-        look(&mut seen, 0, [Step::Begins]);
+        look(&mut seen, 0, [BEGINS]);
         look(&mut seen, 1, LIST);
-        look(&mut seen, 0, [Step::Listed(Revision::UNKNOWN)]);
+        look(&mut seen, 0, [LISTED]);
         look(&mut seen, 1, LIST);
         assert_eq!(
             epoch(&seen),
@@ -194,6 +228,38 @@ mod tests {
         );
         look(&mut seen, 0, LIST);
         assert_eq!(epoch(&seen), 2);
+    }
+
+    #[test]
+    fn what_was_listed_before_a_renewal_does_not_count_after_it() {
+        let mut seen = seen();
+        look(&mut seen, 0, LIST);
+        look(&mut seen, 1, LIST);
+        look(&mut seen, 0, LIST);
+        let renewal = seen.renew();
+        look(&mut seen, 1, [begins(renewal), LISTED]);
+        assert_eq!(epoch(&seen), 1, "kind 0 was listed before");
+        look(&mut seen, 0, [begins(renewal), LISTED]);
+        assert_eq!(epoch(&seen), 2);
+    }
+
+    #[rstest]
+    #[case::its_beginning_was_heard_of(true)]
+    #[case::its_beginning_was_still_on_the_way(false)]
+    fn a_list_under_way_when_a_renewal_is_asked_for_does_not_count(#[case] is_heard: bool) {
+        let mut seen = seen();
+        if is_heard {
+            look(&mut seen, 0, [BEGINS]);
+        }
+        let renewal = seen.renew();
+        if !is_heard {
+            look(&mut seen, 0, [BEGINS]);
+        }
+        look(&mut seen, 0, [LISTED]);
+        look(&mut seen, 1, [begins(renewal), LISTED]);
+        assert_eq!(seen.view(), View::Partial);
+        look(&mut seen, 0, [begins(renewal), LISTED]);
+        assert_eq!(epoch(&seen), 1);
     }
 
     #[test]
