@@ -79,6 +79,12 @@ impl Filters {
         }
     }
 
+    /// Whether any foreign EnvoyFilter patches listeners of sidecars at all. If none does, none of ours has rivals.
+    #[must_use]
+    pub fn has_rivals(&self) -> bool {
+        self.index().has_rivals()
+    }
+
     /// The foreign EnvoyFilters that patch a listener which this EnvoyFilter of ours patches, and go before it.
     #[must_use]
     pub fn rivals(&self, key: &FilterKey) -> Vec<Rival> {

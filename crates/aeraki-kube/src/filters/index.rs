@@ -34,6 +34,8 @@ impl Changes {
 pub(crate) struct Index {
     root_namespace: String,
     there: BTreeMap<FilterKey, Live>,
+    /// Those of them that are foreign and patch listeners: few, as a rule, however many are ours.
+    rivals: BTreeSet<FilterKey>,
     /// Objects that are known to be deleted, until a list that began later has ended.
     gone: BTreeMap<FilterKey, Gone>,
     /// The list under way: which one, and what it has shown so far.
@@ -118,12 +120,21 @@ impl Index {
         }
         let before = self.there.get(&key);
         let is_same = before.is_some_and(|before| before.says_the_same_as(&live));
-        let was_rival = before.is_some_and(is_rival);
+        let was_rival = self.note_rival(&key, is_rival(&live));
         if !is_same {
             self.changes.rivals_changed |= was_rival || is_rival(&live);
             self.changes.changed.insert(key.clone(), Some(content));
         }
         self.there.insert(key, live);
+    }
+
+    /// Notes whether this is a rival now; returns whether it was one.
+    fn note_rival(&mut self, key: &FilterKey, is_rival: bool) -> bool {
+        if is_rival {
+            !self.rivals.insert(key.clone())
+        } else {
+            self.rivals.remove(key)
+        }
     }
 
     /// The watch says that an object is gone; its revision is that of its end.
@@ -149,8 +160,8 @@ impl Index {
     }
 
     fn take_out(&mut self, key: &FilterKey) {
-        if let Some(live) = self.there.remove(key) {
-            self.changes.rivals_changed |= is_rival(&live);
+        if self.there.remove(key).is_some() {
+            self.changes.rivals_changed |= self.note_rival(key, false);
             self.changes.changed.insert(key.clone(), None);
         }
     }
@@ -169,16 +180,21 @@ impl Index {
         Some(std::mem::replace(&mut self.changes, rest))
     }
 
+    /// Whether any foreign EnvoyFilter patches listeners at all.
+    pub(crate) fn has_rivals(&self) -> bool {
+        !self.rivals.is_empty()
+    }
+
     /// The foreign EnvoyFilters that patch a listener which an EnvoyFilter of ours patches, and go before it.
     pub(crate) fn rivals(&self, key: &FilterKey) -> Vec<Rival> {
         let Some(ours) = self.there.get(key) else {
             return Vec::new();
         };
         let our_rank = self.rank(key, ours);
-        let foreign = self.there.iter().filter(|(_, live)| is_rival(live));
-        foreign
-            .filter(|(other, _)| self.meet(key, other))
-            .filter_map(|(other, live)| {
+        let reaching = self.rivals.iter().filter(|other| self.meet(key, other));
+        reaching
+            .filter_map(|other| {
+                let live = self.there.get(other)?;
                 let rank = self.rank(other, live);
                 let wins = rank < our_rank;
                 let rival = Rival::of(other, &live.touches, &ours.touches)?;

@@ -26,13 +26,20 @@ struct State {
 impl State {
     fn decoded(&self) -> Decoded {
         let word = self.word.to_string();
+        // The last name is not always ours, and does not always patch a listener.
+        let (manager, applies_to) = match (self.name, self.word) {
+            (2, 1) => ("somebody", "NETWORK_FILTER"),
+            (2, 2) => ("somebody", "CLUSTER"),
+            _ => ("Aeraki", "NETWORK_FILTER"),
+        };
         let text = json!({
             "metadata": {
                 "name": NAMES[self.name], "namespace": "shop",
                 "uid": format!("00000000-0000-0000-0000-{:012}", self.uid),
                 "resourceVersion": self.revision.to_string(),
-                "labels": {"manager": "Aeraki"}, "annotations": {"aeraki.net/service": word},
+                "labels": {"manager": manager}, "annotations": {"aeraki.net/service": word},
             },
+            "spec": {"configPatches": [{"applyTo": applies_to, "patch": {"operation": "MERGE"}}]},
         });
         Decoded::read(&text.to_string()).expect("an object")
     }
@@ -154,7 +161,10 @@ impl Reader {
         let contents = expected
             .iter()
             .map(|(key, object)| (key.clone(), object.content.clone()));
-        self.index.there == lives.collect() && self.told == contents.collect()
+        let rivals = expected.iter().filter(|(_, object)| is_rival(&object.live));
+        self.index.there == lives.collect()
+            && self.told == contents.collect()
+            && self.index.rivals == rivals.map(|(key, _)| key.clone()).collect()
     }
 }
 
@@ -247,6 +257,21 @@ fn an_object_that_was_deleted_does_not_come_back_through_an_old_word() {
     reader.index.deleted(&state(0, 1, 6, 2).glance());
     reader.hear();
     assert_eq!(reader.told.len(), 1);
+}
+
+#[test]
+fn there_are_rivals_as_long_as_a_foreign_filter_patches_listeners() {
+    let mut reader = Reader::new();
+    let mut seen = Vec::new();
+    for (name, word) in [(0, 1), (2, 1), (2, 2), (2, 1)] {
+        reader.put(&state(name, 1, 5 + seen.len() as u64, word));
+        seen.push(reader.index.has_rivals());
+    }
+    reader
+        .index
+        .vanished(&key(NAMES[2]), state(2, 1, 0, 0).glance().uid);
+    seen.push(reader.index.has_rivals());
+    assert_eq!(seen, [false, true, false, true, false]);
 }
 
 #[test]
