@@ -4,6 +4,8 @@
 //!  diagnostics ──▶ Notice ──▶ Ledger (pure: once, again now and then, so many a second) ──▶ Recorder ──▶ API server
 //! ```
 //!
+//! Each request that writes asks the [`Fence`] first; behind a closed one everything stays due.
+//!
 //! An Event's name is made of what it says, so a second leader, or this process after a restart, finds the first one's
 //! Event and counts it up instead of making another.
 
@@ -26,6 +28,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::discovery;
 use crate::kinds::{Identity, WantedKind};
+use crate::lease::Fence;
 use crate::watch::Identities;
 use ledger::{Dispatch, Ledger, Next};
 
@@ -38,24 +41,49 @@ const CONTROLLER: &str = "aeraki.net/controller";
 /// How long the API server may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// How long a leader behind a closed fence waits before it looks again.
+const FENCED: Duration = Duration::from_millis(500);
+
 /// Sends Events.
 pub struct Recorder {
     client: Client,
     identities: Identities,
     instance: String,
+    fence: Fence,
     ledger: Ledger,
     started: Instant,
     resources: HashMap<Kind, ApiResource>,
     is_failing: bool,
 }
 
+/// Why an Event was not sent.
+enum Unsent {
+    /// We may not write now.
+    Fenced,
+    /// The API server did not take it, or did not answer.
+    Failed(String),
+}
+
+impl From<Error> for Unsent {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 impl Recorder {
-    /// A recorder that signs with the pod's name, and knows the objects that a source has seen.
-    pub fn new(client: Client, identities: Identities, instance: impl Into<String>) -> Self {
+    /// A recorder that signs with the pod's name, and knows the objects that a source has seen. It writes nothing while
+    /// the fence is closed.
+    pub fn new(
+        client: Client,
+        identities: Identities,
+        instance: impl Into<String>,
+        fence: Fence,
+    ) -> Self {
         Self {
             client,
             identities,
             instance: instance.into(),
+            fence,
             ledger: Ledger::default(),
             started: Instant::now(),
             resources: HashMap::new(),
@@ -93,6 +121,9 @@ impl Recorder {
         if !is_leading {
             return IDLE;
         }
+        if !self.fence.may_write() {
+            return FENCED;
+        }
         match self.ledger.next(self.started.elapsed()) {
             Next::Idle => IDLE,
             Next::Wait(time) => time,
@@ -105,21 +136,21 @@ impl Recorder {
 
     async fn send(&mut self, dispatch: &Dispatch) {
         let sent = timeout(ANSWER, self.try_send(dispatch)).await;
-        let failure = match sent {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("no answer in time".to_owned()),
-        };
-        if let Some(error) = &failure {
-            self.ledger.failed(&dispatch.notice, self.started.elapsed());
-            if !self.is_failing {
-                tracing::warn!(%error, "Events cannot be written; trying again");
+        let late = || Err(Unsent::Failed("no answer in time".to_owned()));
+        let now = self.started.elapsed();
+        match sent.unwrap_or_else(|_| late()) {
+            Ok(()) => self.is_failing = false,
+            Err(Unsent::Fenced) => self.ledger.put_back(&dispatch.notice, now),
+            Err(Unsent::Failed(error)) => {
+                self.ledger.failed(&dispatch.notice, now);
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    tracing::warn!(%error, "Events cannot be written; trying again");
+                }
             }
         }
-        self.is_failing = failure.is_some();
     }
 
-    async fn try_send(&mut self, dispatch: &Dispatch) -> Result<(), Error> {
+    async fn try_send(&mut self, dispatch: &Dispatch) -> Result<(), Unsent> {
         let notice = &dispatch.notice;
         let Some(identity) = self.identity(&notice.object).await? else {
             return Ok(());
@@ -129,13 +160,19 @@ impl Recorder {
             return Ok(());
         }
         let event = message::event(notice, &identity, &self.instance, Timestamp::now());
+        self.ask_fence()?;
         match events.create(&PostParams::default(), &event).await {
             Err(Error::Api(status)) if status.code == 409 => {
                 self.count_up(&events, dispatch, &identity).await?;
                 Ok(())
             }
-            answer => answer.map(drop),
+            answer => Ok(answer.map(drop)?),
         }
+    }
+
+    /// Whether a request that writes may be sent now.
+    fn ask_fence(&self) -> Result<(), Unsent> {
+        self.fence.may_write().then_some(()).ok_or(Unsent::Fenced)
     }
 
     /// Counts the Event up if it is still there.
@@ -144,13 +181,14 @@ impl Recorder {
         events: &Api<Event>,
         dispatch: &Dispatch,
         identity: &Identity,
-    ) -> Result<bool, Error> {
+    ) -> Result<bool, Unsent> {
         let name = message::name(&dispatch.notice, identity);
         let series = message::series(dispatch.count, Timestamp::now());
         let patch = Patch::Merge(&series);
+        self.ask_fence()?;
         match events.patch(&name, &PatchParams::default(), &patch).await {
             Err(Error::Api(status)) if status.code == 404 => Ok(false),
-            answer => answer.map(|_| true),
+            answer => Ok(answer.map(|_| true)?),
         }
     }
 

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::discovery;
 use crate::kinds::Revision;
+use crate::lease::Fence;
 
 pub use conditions::with_conditions;
 pub use verdict::{Finding, Output, Outputs, Verdict};
@@ -28,6 +29,7 @@ const TRIES: usize = 3;
 /// Writes the status of objects.
 pub struct StatusWriter {
     client: Client,
+    fence: Fence,
     inputs: Vec<&'static Input>,
     resources: HashMap<Kind, ApiResource>,
     /// Kinds without a status to write, which has been said.
@@ -45,14 +47,17 @@ pub enum Written {
     Written,
     /// There is no such object any more, or its kind has no status.
     Absent,
+    /// It should be written, but this process may not write now.
+    Fenced,
 }
 
 impl StatusWriter {
-    /// A writer for all kinds that the protocols of the registry define.
+    /// A writer for all kinds that the protocols of the registry define. It writes nothing while the fence is closed.
     #[must_use]
-    pub fn new(client: Client, registry: &Registry) -> Self {
+    pub fn new(client: Client, registry: &Registry, fence: Fence) -> Self {
         Self {
             client,
+            fence,
             inputs: registry
                 .inputs()
                 .filter(|input| input.crd.is_some())
@@ -89,6 +94,9 @@ impl StatusWriter {
             return Ok(Written::Absent);
         };
         for _ in 0..TRIES {
+            if !self.fence.may_write() {
+                return Ok(Written::Fenced);
+            }
             match self.put(&resource, &object.key, &wanted).await {
                 Ok(answer) => {
                     self.written.insert(object.key.clone(), answer);

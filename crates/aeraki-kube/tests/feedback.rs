@@ -9,6 +9,7 @@ use aeraki_core::diagnostic::{Diagnostic, catalogue};
 use aeraki_core::object::{Kind, Object, ObjectKey};
 use aeraki_core::registry::{Input, Registration, Registry};
 use aeraki_kube::events::{Notice, Notices, Recorder};
+use aeraki_kube::lease::{Elector, ElectorOptions, Fence, Role, Timing};
 use aeraki_kube::status::{Output, StatusWriter, Verdict, Written};
 use aeraki_kube::{Identities, WantedKind};
 use aeraki_testbed::{Cluster, Options, Testbed};
@@ -39,7 +40,7 @@ fn diagnostic(kind: Kind, namespace: &str) -> Diagnostic {
 fn recorder(cluster: &Cluster, identities: &Identities, pod: &str) -> watch::Sender<Vec<Notice>> {
     let (sender, notices) = watch::channel(Vec::new());
     let (leads, leading) = watch::channel(true);
-    let recorder = Recorder::new(cluster.client(), identities.clone(), pod);
+    let recorder = Recorder::new(cluster.client(), identities.clone(), pod, Fence::open());
     tokio::spawn(async move {
         recorder.run(notices, leading).await;
         drop(leads);
@@ -150,7 +151,12 @@ async fn a_follower_says_nothing_until_it_leads() {
     source.until("a complete view", |s| s.is_complete()).await;
     let (sender, notices) = watch::channel(Vec::new());
     let (leads, leading) = watch::channel(false);
-    let recorder = Recorder::new(cluster.client(), source.identities.clone(), "pod-1");
+    let recorder = Recorder::new(
+        cluster.client(),
+        source.identities.clone(),
+        "pod-1",
+        Fence::open(),
+    );
     tokio::spawn(recorder.run(notices, leading));
     sender
         .send(Notices::new(&Registry::default()).of([&diagnostic(Kind::SERVICE_ENTRY, ns)]))
@@ -165,6 +171,44 @@ async fn a_follower_says_nothing_until_it_leads() {
         0
     );
     leads.send(true).unwrap();
+    events(&cluster, ns, |events| events.len() == 1).await;
+}
+
+/// A candidate for a Lease of its own in this namespace.
+fn elector(ns: &str) -> Elector {
+    Elector::new(ElectorOptions {
+        namespace: ns.to_owned(),
+        election_id: "aeraki".to_owned(),
+        identity: "pod-1".to_owned(),
+        root_namespace: ns.to_owned(),
+        timing: Timing::default(),
+    })
+}
+
+#[tokio::test]
+async fn events_wait_behind_a_closed_fence_even_of_one_who_thinks_that_it_leads() {
+    let ns = "fenced-events";
+    let cluster = cluster(ns).await;
+    cluster.apply(&service_entry(ns, "a")).await.unwrap();
+    let mut source = Running::start(cluster.client(), only(Kind::SERVICE_ENTRY, ns), brisk());
+    source.until("a complete view", |s| s.is_complete()).await;
+    let news = Notices::new(&Registry::default()).of([&diagnostic(Kind::SERVICE_ENTRY, ns)]);
+    let (_sender, notices) = watch::channel(news);
+    let (_leads, leading) = watch::channel(true);
+    let elector = elector(ns);
+    let recorder = Recorder::new(
+        cluster.client(),
+        source.identities.clone(),
+        "pod-1",
+        elector.fence(),
+    );
+    tokio::spawn(recorder.run(notices, leading));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let log = bed().await.audit_log().unwrap();
+    let uri = format!("/namespaces/{ns}/events");
+    assert!(!log.iter().any(|entry| entry.uri.contains(&uri)));
+
+    tokio::spawn(elector.run(cluster.client(), std::future::pending()));
     events(&cluster, ns, |events| events.len() == 1).await;
 }
 
@@ -222,7 +266,7 @@ async fn conditions_are_written_once_and_nothing_else_is_touched() {
     let mut source = Running::start(cluster.client(), wanted, brisk());
     source.until("a complete view", |s| s.is_complete()).await;
 
-    let mut writer = StatusWriter::new(cluster.client(), &registry);
+    let mut writer = StatusWriter::new(cluster.client(), &registry, Fence::open());
     let now = Timestamp::from_secs(1_700_000_000);
     let seen = object(&source);
     let write = async |writer: &mut StatusWriter, object: &Object, verdict: &Verdict| {
@@ -248,7 +292,7 @@ async fn conditions_are_written_once_and_nothing_else_is_touched() {
         Written::Unchanged,
         "after it told"
     );
-    let mut other = StatusWriter::new(cluster.client(), &registry);
+    let mut other = StatusWriter::new(cluster.client(), &registry, Fence::open());
     assert_eq!(
         write(&mut other, &seen, &verdict(2, 1)).await,
         Written::Unchanged,
@@ -300,7 +344,7 @@ async fn a_kind_without_a_status_and_an_object_that_is_gone_are_left_alone() {
         .collect();
     let mut source = Running::start(cluster.client(), wanted, brisk());
     source.until("a complete view", |s| s.is_complete()).await;
-    let mut writer = StatusWriter::new(cluster.client(), &registry);
+    let mut writer = StatusWriter::new(cluster.client(), &registry, Fence::open());
     let (seen, now) = (object(&source), Timestamp::from_secs(0));
     for _ in 0..2 {
         let written = writer.write(&seen, &verdict(1, 0), now).await.unwrap();
@@ -320,9 +364,50 @@ async fn a_kind_without_a_status_and_an_object_that_is_gone_are_left_alone() {
         .delete(&format!("{GROUP}/v1/Cache"), ns, "a")
         .await
         .unwrap();
-    let mut another = StatusWriter::new(cluster.client(), &registry);
+    let mut another = StatusWriter::new(cluster.client(), &registry, Fence::open());
     assert_eq!(
         another.write(&seen, &verdict(1, 0), now).await.unwrap(),
         Written::Absent
     );
+}
+
+#[tokio::test]
+async fn no_status_is_written_behind_a_closed_fence() {
+    const GROUP: &str = "fenced.example.com";
+    let registry = registry_of!(FENCED, "fenced.example.com");
+    let ns = "fenced-status";
+    let cluster = cluster(ns).await;
+    cluster
+        .apply(&definition(GROUP, "{status: {}}"))
+        .await
+        .unwrap();
+    cluster.apply(&cache(GROUP, ns, "a", "1")).await.unwrap();
+    let wanted: Vec<_> = registry
+        .inputs()
+        .map(|input| WantedKind::declared(input).within(ns))
+        .collect();
+    let mut source = Running::start(cluster.client(), wanted, brisk());
+    source.until("a complete view", |s| s.is_complete()).await;
+    let elector = elector(ns);
+    let (fence, mut role) = (elector.fence(), elector.role());
+    let mut writer = StatusWriter::new(cluster.client(), &registry, fence);
+    let (seen, now) = (object(&source), Timestamp::from_secs(0));
+    let written = writer.write(&seen, &verdict(1, 0), now).await.unwrap();
+    assert_eq!(written, Written::Fenced);
+    let log = bed().await.audit_log().unwrap();
+    let mut of_kind = log.iter().filter(|entry| entry.group == GROUP);
+    assert!(!of_kind.any(|entry| entry.subresource == "status"));
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let task = tokio::spawn(elector.run(cluster.client(), async { drop(stopped.await) }));
+    role.wait_for(|role| *role == Role::Leading).await.unwrap();
+    let written = writer.write(&seen, &verdict(1, 0), now).await.unwrap();
+    assert_eq!(written, Written::Written);
+
+    // Who lets go of the Lease says so, and writes no more.
+    drop(stop);
+    task.await.unwrap();
+    assert_eq!(*role.borrow(), Role::Following { leader: None });
+    let written = writer.write(&seen, &verdict(1, 1), now).await.unwrap();
+    assert_eq!(written, Written::Fenced);
 }

@@ -121,11 +121,21 @@ impl Ledger {
 
     /// It could not be sent.
     pub(super) fn failed(&mut self, notice: &Arc<Notice>, now: Duration) {
+        self.postpone(notice, now + RETRY);
+    }
+
+    /// It was not to be sent after all: it is due as before.
+    pub(super) fn put_back(&mut self, notice: &Arc<Notice>, now: Duration) {
+        self.postpone(notice, now);
+    }
+
+    /// It counts as not sent; it is next told at this time.
+    fn postpone(&mut self, notice: &Arc<Notice>, again: Duration) {
         let Some(entry) = self.entries.get_mut(notice) else {
             return;
         };
         self.told.remove(&(entry.again, Arc::clone(notice)));
-        entry.again = now + RETRY;
+        entry.again = again;
         entry.count = entry.count.saturating_sub(1).max(1);
         self.told.insert((entry.again, Arc::clone(notice)));
     }

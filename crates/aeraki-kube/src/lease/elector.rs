@@ -145,6 +145,10 @@ impl Elector {
             },
             None => Role::Unknown,
         };
+        self.tell(role);
+    }
+
+    fn tell(&self, role: Role) {
         self.role.send_if_modified(|current| {
             let is_new = *current != role;
             if is_new {
@@ -238,9 +242,16 @@ impl Elector {
         }
     }
 
-    /// Closes the fence, and lets go of the Lease if we hold it.
+    /// Closes the fence, says that we lead no longer, and then lets go of the Lease if we hold it.
     async fn release(mut self, leases: &Api<Lease>) {
         self.fence.set(None);
+        let has_led = matches!(
+            *self.role.borrow(),
+            Role::Leading | Role::AwaitingPredecessor
+        );
+        if has_led {
+            self.tell(Role::Following { leader: None });
+        }
         // A renewal that was under way when we were told to stop may have been written: then the first try conflicts.
         for _ in 0..2 {
             let now = Instant::now();

@@ -130,6 +130,17 @@ fn what_failed_is_tried_again_after_a_while() {
     assert_eq!(sent(&mut ledger, RETRY).len(), 1);
 }
 
+#[test]
+fn what_was_put_back_is_due_at_once() {
+    let mut ledger = observed([notice(1)]);
+    let Next::Send(dispatch) = ledger.next(secs(0)) else {
+        panic!("to be sent");
+    };
+    ledger.put_back(&dispatch.notice, secs(1));
+    assert_eq!(sent(&mut ledger, secs(1)).len(), 1);
+    assert_eq!(sent(&mut ledger, secs(2)), []);
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Observe(Vec<usize>),
