@@ -119,6 +119,11 @@ impl StatusWriter {
         Ok(Written::Unchanged)
     }
 
+    /// Forgets all objects but these: those that are there.
+    pub fn retain(&mut self, keys: &BTreeSet<ObjectKey>) {
+        self.written.retain(|key, _| keys.contains(key));
+    }
+
     /// The object as seen, or as it was written if the source has not seen that yet.
     fn newest<'a>(&'a mut self, key: &ObjectKey, seen: &'a Value) -> &'a Value {
         let is_behind = |written: &Value| revision(seen).is_before(revision(written));
@@ -182,4 +187,31 @@ impl StatusWriter {
 fn revision(object: &Value) -> Revision {
     let text = object["metadata"]["resourceVersion"].as_str();
     text.map_or(Revision::UNKNOWN, Revision::of)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const KIND: Kind = Kind::new("redis.aeraki.io", "RedisService");
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::new(KIND, "shop", name)
+    }
+
+    #[tokio::test]
+    async fn what_was_written_of_an_object_that_is_gone_is_forgotten() {
+        // Nothing is asked of it.
+        let config = kube::Config::new(http::Uri::from_static("http://127.0.0.1:1"));
+        let client = Client::try_from(config).expect("a client");
+        let mut writer = StatusWriter::new(client, &Registry::default(), Fence::closed());
+        for name in ["a", "b"] {
+            let answer = json!({"metadata": {"name": name, "resourceVersion": "9"}});
+            writer.written.insert(key(name), answer);
+        }
+        writer.retain(&BTreeSet::from([key("b"), key("c")]));
+        assert_eq!(writer.written.keys().collect::<Vec<_>>(), [&key("b")]);
+    }
 }
