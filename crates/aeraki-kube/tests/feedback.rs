@@ -103,14 +103,18 @@ async fn an_event_stands_on_the_users_object_once_whoever_leads() {
     assert_eq!(told.len(), 1, "{told:?}");
 
     // Other news is another Event, and repetition within the same process is none.
-    let applied = Notice::applied(&news[0].object, "2 EnvoyFilters");
-    first.send(vec![news[0].clone(), applied]).unwrap();
+    let other = Notice {
+        reason: "InvalidRoute",
+        note: "other news".to_owned(),
+        ..news[0].clone()
+    };
+    first.send(vec![news[0].clone(), other]).unwrap();
     let told = events(&cluster, ns, |events| events.len() == 2).await;
     let reasons: Vec<_> = told
         .iter()
         .map(|event| event["reason"].as_str().unwrap())
         .collect();
-    assert!(reasons.contains(&"EnvoyFilterApplied"), "{reasons:?}");
+    assert!(reasons.contains(&"InvalidRoute"), "{reasons:?}");
     let counts = |event: &Value| event["series"]["count"].as_u64();
     assert!(told.iter().filter_map(counts).all(|count| count == 2));
 }

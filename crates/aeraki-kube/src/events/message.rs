@@ -72,7 +72,12 @@ mod tests {
     use super::*;
 
     fn notice(name: &str, note: &str) -> Notice {
-        Notice::applied(&ObjectKey::new(Kind::SERVICE_ENTRY, "shop", name), note)
+        Notice {
+            is_warning: false,
+            object: ObjectKey::new(Kind::SERVICE_ENTRY, "shop", name),
+            reason: "ConfigProblem",
+            note: note.to_owned(),
+        }
     }
 
     fn identity(uid: &str) -> Identity {

@@ -8,8 +8,12 @@ const fn secs(seconds: u64) -> Duration {
 }
 
 fn notice(number: usize) -> Notice {
-    let key = ObjectKey::new(Kind::SERVICE_ENTRY, "shop", "orders");
-    Notice::applied(&key, number.to_string())
+    Notice {
+        is_warning: false,
+        object: ObjectKey::new(Kind::SERVICE_ENTRY, "shop", "orders"),
+        reason: "ConfigProblem",
+        note: number.to_string(),
+    }
 }
 
 fn warning(number: usize) -> Notice {
