@@ -132,6 +132,13 @@ impl fmt::Display for Trouble {
 }
 
 impl Failure {
+    /// Whether it is about this one object, as a refusal of it is. What is common to all objects (no way to the API
+    /// server, a right that we lack) would be the same news once for each of them.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        !self.reason.is_common()
+    }
+
     fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             reason,
@@ -341,6 +348,19 @@ mod tests {
     fn an_answer_without_words_still_gives_a_sentence() {
         let failure = refused("update", 502, "<html>");
         assert_eq!(failure.message, "the API server answered with status 502");
+    }
+
+    #[rstest]
+    #[case(&[Reason::Rejected, Reason::NoNamespace, Reason::Conflict, Reason::Foreign], true)]
+    #[case(&[Reason::Unreachable, Reason::Late, Reason::Unavailable, Reason::Throttled], false)]
+    #[case(&[Reason::Unauthorized, Reason::Forbidden, Reason::NoKind, Reason::Unreadable], false)]
+    fn a_failure_is_an_objects_own_or_common_to_all(
+        #[case] reasons: &[Reason],
+        #[case] is_own: bool,
+    ) {
+        for reason in reasons {
+            assert_eq!(Failure::new(*reason, "").is_own(), is_own, "{reason}");
+        }
     }
 
     #[test]
