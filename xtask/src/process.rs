@@ -22,8 +22,26 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 /// `cargo` with these arguments.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = command("cargo");
+    // What cargo tells us of ourselves is nothing to the cargo within: build scripts that look at it would run again, and
+    // with them half of the dependencies be compiled, each time that one of the two is called.
+    for (name, _) in std::env::vars_os() {
+        if tells_of_xtask(&name.to_string_lossy()) {
+            command.env_remove(name);
+        }
+    }
     command.args(arguments);
     command
+}
+
+fn tells_of_xtask(name: &str) -> bool {
+    const ABOUT_A_PACKAGE: [&str; 5] = [
+        "CARGO_MANIFEST_",
+        "CARGO_PKG_",
+        "CARGO_BIN_",
+        "CARGO_CRATE_",
+        "CARGO_PRIMARY_",
+    ];
+    ABOUT_A_PACKAGE.iter().any(|start| name.starts_with(start))
 }
 
 /// Runs it in the open; anything but success is an error.

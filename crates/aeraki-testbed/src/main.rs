@@ -153,7 +153,11 @@ fn flags(card: &Value) -> String {
             text(&istiod["root"])
         )
     };
-    format!("--kubeconfig {} {source}", text(&card["kubeconfig"]))
+    // On a laptop nobody else is to see it.
+    format!(
+        "--kubeconfig {} {source} --metrics-address 127.0.0.1:8080",
+        text(&card["kubeconfig"])
+    )
 }
 
 fn is_down(bed: &Named) -> String {

@@ -44,7 +44,7 @@ use tracing::info;
 use self::controller::{Controller, Sources};
 use self::debounce::Debounce;
 use self::drive::{Drive, Inputs, Outputs};
-use self::feedback::Feedback;
+use self::feedback::{Feedback, Journal};
 use self::health::Health;
 use self::http::Inside;
 use self::metrics::Metrics;
@@ -180,7 +180,7 @@ impl Cluster {
         let (writer, orders, outcomes) = Writer::new(
             client.clone(),
             filters.clone(),
-            fence,
+            fence.clone(),
             WriterOptions {
                 in_flight: usize::from(self.options.writes_in_flight),
                 ..WriterOptions::default()
@@ -224,9 +224,14 @@ impl Cluster {
         }
         let (feedback, told) = watch::channel(Feedback::default());
         let (notices, noticed) = watch::channel(Vec::new());
-        let recorder = Recorder::new(client.clone(), identities, self.options.pod_name.clone());
+        let recorder = Recorder::new(
+            client.clone(),
+            identities,
+            self.options.pod_name.clone(),
+            fence.clone(),
+        );
         tasks.spawn("Events", recorder.run(noticed, leads.clone()));
-        let status = StatusWriter::new(client, &self.registry);
+        let status = StatusWriter::new(client, &self.registry, fence);
         let judged = status.kinds().collect();
         tasks.spawn("conditions", feedback::conditions(status, told, leads));
 
@@ -253,7 +258,7 @@ impl Cluster {
             self.options.debounce_quiet.get(),
             self.options.debounce_max.get(),
         );
-        let told = Notices::new(&self.registry);
+        let told = (Notices::new(&self.registry), Journal::new(&self.registry));
         let reconciler = Reconciler::new(Engine::new(self.settings, self.registry));
         let drive = Drive::new(
             Controller::new(reconciler, self.sources, judged),

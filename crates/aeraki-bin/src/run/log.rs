@@ -67,7 +67,19 @@ fn parse(filter: &str) -> Result<EnvFilter, String> {
     } else {
         format!("{filter},{CLIENT}=off")
     };
-    EnvFilter::try_new(whole).map_err(|error| format!("`{filter}` is no log filter: {error}"))
+    let told = |error: &dyn std::fmt::Display| {
+        format!("`{filter}` is no log filter, such as `debug` or `info,aeraki_xds=debug`: {error}")
+    };
+    if let Some(word) = whole.split(',').find(|part| is_a_mere_word(part)) {
+        return Err(told(&format!("`{word}` is no level")));
+    }
+    EnvFilter::try_new(&whole).map_err(|error| told(&error))
+}
+
+/// A word alone is a level; the library would take any other one for a part of the program, and silence the rest.
+fn is_a_mere_word(part: &str) -> bool {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    !part.contains(['=', '[']) && !LEVELS.contains(&part.trim().to_ascii_lowercase().as_str())
 }
 
 #[cfg(test)]
@@ -88,6 +100,12 @@ mod tests {
 
     #[test]
     fn what_is_no_filter_is_told() {
-        assert!(parse("aeraki=loud").unwrap_err().contains("aeraki=loud"));
+        for filter in ["aeraki=loud", "loud", "info,lud", ""] {
+            let error = parse(filter).unwrap_err();
+            assert!(
+                error.contains(&format!("`{filter}` is no log filter")),
+                "{error}"
+            );
+        }
     }
 }

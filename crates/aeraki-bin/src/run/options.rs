@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aeraki_core::near_miss;
+use aeraki_core::settings::Settings;
 use anyhow::{Context as _, Result, ensure};
 use clap::builder::BoolishValueParser;
 use serde::{Deserialize, Serialize};
@@ -286,7 +287,11 @@ impl Flags {
         let known = keys(&Options::default());
         for key in section.keys() {
             let near = near_miss::closest(key, known.keys().map(String::as_str));
-            let hint = near.map(|near| format!(" (did you mean `{near}`?)"));
+            let hint = if keys(&Settings::default()).contains_key(key) {
+                Some(" (it belongs one level up)".to_owned())
+            } else {
+                near.map(|near| format!(" (did you mean `{near}`?)"))
+            };
             ensure!(
                 known.contains_key(key),
                 "the settings file's section `run` has `{key}`{}, which is no option",
@@ -295,8 +300,12 @@ impl Flags {
         }
         let mut all = section.clone();
         all.extend(keys(self).into_iter().filter(|(_, value)| is_said(value)));
-        let options: Options = serde_json::from_value(Value::Object(all))
-            .context("an option of `aeraki run` cannot be used")?;
+        for (key, value) in &all {
+            let alone = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
+            serde_json::from_value::<Options>(alone)
+                .with_context(|| format!("`run.{key}` cannot be used"))?;
+        }
+        let options: Options = serde_json::from_value(Value::Object(all))?;
         options.check()?;
         Ok(options)
     }
@@ -304,6 +313,12 @@ impl Flags {
 
 impl Options {
     fn check(&self) -> Result<()> {
+        if let Some(address) = &self.istiod_address {
+            ensure!(
+                is_host_and_port(address),
+                "--istiod-address {address} is not of the form HOST:PORT, such as istiod.istio-system.svc:15012"
+            );
+        }
         ensure!(
             self.istiod_cert.is_some() == self.istiod_key.is_some(),
             "--istiod-cert and --istiod-key belong together: give both or none"
@@ -337,6 +352,13 @@ impl Options {
 
 /// Everything is asked of istiod anew.
 const SHORTEST_RESYNC: Duration = Duration::from_secs(1);
+
+fn is_host_and_port(address: &str) -> bool {
+    let parts = address.rsplit_once(':');
+    parts.is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}
 
 /// What says nothing is left out: no flag, or an environment variable that is empty.
 fn is_said(value: &Value) -> bool {
@@ -372,7 +394,12 @@ impl Serialize for Listen {
 
 impl<'de> Deserialize<'de> for Listen {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = match Value::deserialize(deserializer)? {
+            // What YAML makes of a bare `off`.
+            Value::Bool(false) => "off".to_owned(),
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
         listen(&text).map_err(serde::de::Error::custom)
     }
 }
@@ -431,6 +458,12 @@ mod tests {
     }
 
     #[test]
+    fn a_bare_off_in_yaml_is_off() {
+        let options = resolve(&[], &json!({"metricsAddress": false})).unwrap();
+        assert_eq!(options.metrics_address, Listen(None));
+    }
+
+    #[test]
     fn what_go_aeraki_called_them_is_understood() {
         let line = ["--istiodaddr=a:1", "--electionID=b", "--logLevel=debug"];
         let options = resolve(&line, &json!({})).unwrap();
@@ -442,6 +475,10 @@ mod tests {
     #[rstest]
     #[case::unknown_key(&[], json!({"electionID": "x"}), "did you mean `electionId`?")]
     #[case::wrong_type(&[], json!({"writesInFlight": "many"}), "cannot be used")]
+    #[case::a_number_for_a_time(&[], json!({"debounceQuiet": 10}), "`run.debounceQuiet` cannot be used: `10` is no time")]
+    #[case::of_the_settings(&[], json!({"priority": 3}), "one level up")]
+    #[case::no_port(&["--istiod-address=127.0.0.1"], json!({}), "HOST:PORT")]
+    #[case::a_scheme(&["--istiod-address=https://a:1"], json!({}), "HOST:PORT")]
     #[case::half_a_certificate(&["--istiod-cert=a"], json!({}), "belong together")]
     #[case::open_admin(&["--admin-address=0.0.0.0:1"], json!({}), "for this machine alone")]
     #[case::no_address(&["--metrics-address=here"], json!({}), "is no address")]

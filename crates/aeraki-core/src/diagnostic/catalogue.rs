@@ -159,7 +159,7 @@ codes! {
         "Look at the object with `kubectl get -o yaml` and mend or remove it; if nothing is wrong with it, compare the versions of istiod and Aeraki.";
     FOREIGN_OBJECT = "AER0401" Error "the EnvoyFilter's name is taken by somebody else's object",
         "An object that does not carry the label `manager: Aeraki`, or not a name of Aeraki's form, is never changed. The service has no filter of ours as long as it is there.",
-        "Remove the object, or give it another name.";
+        "Remove that EnvoyFilter, or give it another name.";
     TORN_ANSWER = "AER0402" Error "istiod's answer holds something that is nobody knows what",
         "A part of the answer is damaged, so that not even a name can be read from it. Any object that the answer lacks may be that one, so nothing is written before a whole answer has come.",
         "Compare the versions of istiod and Aeraki, and look into istiod's log.";

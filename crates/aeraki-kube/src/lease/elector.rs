@@ -1,5 +1,6 @@
 //! The election's loop: carries requests and answers between the machine and the API server.
 
+use std::fmt;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,20 @@ pub enum Role {
     AwaitingPredecessor,
     /// We write.
     Leading,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("not known yet"),
+            Self::Following {
+                leader: Some(leader),
+            } => write!(f, "standing by, {leader} writes"),
+            Self::Following { leader: None } => f.write_str("standing by, nobody writes"),
+            Self::AwaitingPredecessor => f.write_str("chosen, waiting for Go Aeraki to let go"),
+            Self::Leading => f.write_str("writing"),
+        }
+    }
 }
 
 /// A candidate that runs until it is told to stop.
@@ -152,7 +167,7 @@ impl Elector {
         self.role.send_if_modified(|current| {
             let is_new = *current != role;
             if is_new {
-                info!(from = ?current, to = ?role, "Role changed");
+                info!(role = %role, "Role changed");
                 *current = role;
             }
             is_new

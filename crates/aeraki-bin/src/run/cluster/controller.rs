@@ -302,6 +302,13 @@ impl Controller {
         &self.reconciler
     }
 
+    /// The sources by name, and whether each has told everything.
+    pub(super) fn sources(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let names = ["API server", "istiod"];
+        let word = |is_complete: bool| if is_complete { "complete" } else { "partial" };
+        names.into_iter().zip(self.views.are_complete().map(word))
+    }
+
     /// What sources say is wrong.
     pub(super) fn problems(&self) -> impl Iterator<Item = &Diagnostic> {
         self.problems.iter().flatten()

@@ -31,6 +31,9 @@ use super::page;
 /// How often people are told what has changed. Making the whole list costs something in a large mesh.
 const TELL: Duration = Duration::from_millis(500);
 
+/// Where fewer wait, each write has a line of its own.
+const FEW: usize = 32;
+
 /// So many inputs are taken in before anything else gets its turn.
 const AT_ONCE: usize = 64;
 
@@ -63,13 +66,13 @@ pub(super) struct Drive {
     inputs: Inputs,
     questions: mpsc::Receiver<Question>,
     outputs: Outputs,
+    journal: Journal,
     state: State,
 }
 
 /// What the loop remembers between its rounds.
 #[derive(Default)]
 struct State {
-    journal: Journal,
     /// Whether there may be something new to tell.
     is_news: bool,
     was_whole: bool,
@@ -107,7 +110,7 @@ impl Drive {
     pub(super) fn new(
         controller: Controller,
         debounce: Debounce,
-        notices: Notices,
+        (notices, journal): (Notices, Journal),
         inputs: Inputs,
         questions: mpsc::Receiver<Question>,
         outputs: Outputs,
@@ -119,6 +122,7 @@ impl Drive {
             inputs,
             questions,
             outputs,
+            journal,
             state: State::default(),
         }
     }
@@ -180,7 +184,12 @@ impl Drive {
     fn acknowledge(&mut self, outcome: &Outcome) {
         let key = outcome.key.to_string();
         let since = if outcome.result.is_ok() {
-            debug!(key, verb = ?outcome.verb, took = ?outcome.took, "Written");
+            let verb = outcome.verb.name();
+            if self.outputs.orders.pending().waiting < FEW {
+                info!(key, verb, took = ?outcome.took, "Written");
+            } else {
+                debug!(key, verb, took = ?outcome.took, "Written");
+            }
             self.outputs.writes.send_modify(|count| *count += 1);
             self.state.since.remove(&outcome.key)
         } else {
@@ -290,7 +299,7 @@ impl Drive {
             diagnostics: Arc::new(diagnostics),
             verdicts: Arc::new(verdicts),
         };
-        self.state.journal.tell(&feedback.diagnostics);
+        self.journal.tell(&feedback.diagnostics);
         let pending = self.outputs.orders.pending();
         let unfinished = pending.waiting + pending.in_flight;
         if pending.is_empty() {

@@ -1,16 +1,17 @@
 //! What people are told: Events about objects, conditions on our own kinds, and the log of what appeared and what is
 //! solved.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aeraki_api::Timestamp;
-use aeraki_core::diagnostic::{Diagnostic, Severity};
-use aeraki_core::object::Object;
+use aeraki_core::diagnostic::{Code, Diagnostic, Severity};
+use aeraki_core::object::{Object, ObjectKey};
+use aeraki_core::registry::Registry;
 use aeraki_kube::{StatusWriter, Verdict};
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// What there is to say by now.
 #[derive(Clone, Debug, Default)]
@@ -22,24 +23,42 @@ pub(super) struct Feedback {
 }
 
 /// Logs what appeared and what is solved, however often all of it is told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Journal {
     told: BTreeSet<Diagnostic>,
+    /// What the codes say to do.
+    remedies: BTreeMap<&'static str, &'static str>,
 }
 
 impl Journal {
+    /// With what the codes of this binary say to do.
+    pub(super) fn new(registry: &Registry) -> Self {
+        let remedy = |code: &'static Code| (code.id, code.remedy);
+        Self {
+            told: BTreeSet::new(),
+            remedies: registry.codes().map(remedy).collect(),
+        }
+    }
+
     /// Takes the newest word.
     pub(super) fn tell(&mut self, all: &BTreeSet<Diagnostic>) {
         let is_told = |one: &&Diagnostic| one.severity >= Severity::Warning;
         let now: BTreeSet<Diagnostic> = all.iter().filter(is_told).cloned().collect();
         for new in now.difference(&self.told) {
             let (code, object) = (new.code, new.object.to_string());
-            let (field, help) = (new.field.as_str(), new.help.as_deref());
-            warn!(code, object, field, help, "{}", new.message);
+            let field = Some(new.field.as_str()).filter(|field| !field.is_empty());
+            let remedy = self.remedies.get(code).copied();
+            let help = new.help.as_deref().or(remedy);
+            if new.severity == Severity::Error {
+                error!(code, object, field, help, "{}", new.message);
+            } else {
+                warn!(code, object, field, help, "{}", new.message);
+            }
         }
         for gone in self.told.difference(&now) {
             let (code, object) = (gone.code, gone.object.to_string());
-            info!(code, object, field = gone.field.as_str(), "Solved");
+            let field = Some(gone.field.as_str()).filter(|field| !field.is_empty());
+            info!(code, object, field, "Solved");
         }
         self.told = now;
     }
@@ -59,6 +78,11 @@ pub(super) async fn conditions(
         let is_leading = *leads.borrow_and_update();
         let verdicts = Arc::clone(&feedback.borrow_and_update().verdicts);
         let mut failure = None;
+        let there: BTreeSet<ObjectKey> = verdicts
+            .iter()
+            .map(|(object, _)| object.key.clone())
+            .collect();
+        writer.retain(&there);
         if is_leading {
             for (object, verdict) in verdicts.iter() {
                 if let Err(error) = writer.write(object, verdict, now()).await {

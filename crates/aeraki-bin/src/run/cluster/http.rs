@@ -61,7 +61,7 @@ const INDEX: &str = "\
 /debug/configz    the sources, and the objects of config by kind
 /debug/servicez   every service port that could be ours, and what becomes of it
 /debug/filterz    every EnvoyFilter that is wanted or there, and how it stands
-/logging          the log's filter; POST /logging?level=aeraki_xds=debug changes it
+/logging          the log's filter; POST /logging?level=info,aeraki_xds=debug changes it
 /healthz /livez /readyz?verbose /metrics
 ";
 

@@ -30,6 +30,7 @@ fn config(controller: &Controller) -> Value {
     }
     json!({
         "isWhole": controller.is_whole(),
+        "sources": controller.sources().collect::<BTreeMap<_, _>>(),
         "completeViews": controller.epoch(),
         "problems": controller.problems().map(ToString::to_string).collect::<Vec<_>>(),
         "objects": kinds,
@@ -76,6 +77,7 @@ fn filters(controller: &Controller) -> Value {
             (Some(want), Some(have)) if !have.differs_from(&want.content) => "current",
             (Some(_), Some(_)) => "differs",
             (Some(_), None) => "absent",
+            (None, _) if !controller.is_whole() => "unknown: not all config has been seen",
             (None, _) => "not wanted",
         };
         json!({

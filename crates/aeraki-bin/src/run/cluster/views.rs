@@ -59,6 +59,12 @@ impl Views {
         (self.whole().map(unread), self.epoch)
     }
 
+    /// Whether each source has seen everything.
+    pub(super) fn are_complete(&self) -> impl Iterator<Item = bool> {
+        let views = self.views.iter();
+        views.map(|view| matches!(view, View::Complete(_)))
+    }
+
     fn whole(&self) -> Option<Vec<&Complete>> {
         self.views
             .iter()
