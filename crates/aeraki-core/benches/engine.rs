@@ -21,6 +21,10 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use proto_dubbo as _;
 use serde_json::json;
 
+/// As the aeraki command has it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const SIZES: [usize; 3] = [100, 1_000, 10_000];
 
 fn host(n: usize) -> String {
