@@ -83,7 +83,8 @@ impl Claim {
 /// All claims.
 #[derive(Default, Debug)]
 pub(crate) struct Claims {
-    by_key: Table<(ClaimKey, Claimants)>,
+    /// Boxed: there are several per service, and a table that grows must not move them.
+    by_key: Table<Box<(ClaimKey, Claimants)>>,
 }
 
 #[derive(Debug)]
@@ -95,7 +96,7 @@ enum Claimants {
 impl Claims {
     /// Adds a claim.
     pub(crate) fn stake(&mut self, claim: Claim) {
-        let make = || (claim.key.clone(), Claimants::of(&claim.key));
+        let make = || Box::new((claim.key.clone(), Claimants::of(&claim.key)));
         match &mut self.by_key.get_or_insert_with(&claim.key, make).1 {
             Claimants::Ranks(ranks) => ranks.stake(claim),
             Claimants::Crowd(crowd) => crowd.stake(claim),
@@ -105,7 +106,7 @@ impl Claims {
     /// Takes a claim back.
     pub(crate) fn release(&mut self, claim: &Claim) {
         let claimants = self.by_key.get_mut(&claim.key);
-        let is_empty = match claimants.map(|(_, claimants)| claimants) {
+        let is_empty = match claimants.map(|row| &mut row.1) {
             None => return,
             Some(Claimants::Ranks(ranks)) => {
                 ranks.release(claim);
@@ -171,7 +172,7 @@ impl Claims {
     }
 
     fn at(&self, key: &ClaimKey) -> Option<&Claimants> {
-        self.by_key.get(key).map(|(_, claimants)| claimants)
+        self.by_key.get(key).map(|row| &row.1)
     }
 
     fn ranks(&self, key: &ClaimKey) -> Option<&Ranks> {

@@ -6,14 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use rustc_hash::FxHashMap;
 
 use crate::assemble::{Filter, FilterKey};
 use crate::content::Content;
 use crate::diagnostic::Diagnostic;
+use crate::draft::Direction;
 use crate::few_set::{self, FewSet};
-use crate::generate::{self, Output};
+use crate::generate;
 use crate::generator::Interest;
 use crate::hold::Held;
 use crate::host::HostIndex;
@@ -59,37 +61,41 @@ pub struct Changes {
     pub recomputed: usize,
 }
 
-/// One change of the filter called `key`, of which several can follow each other in one pass.
-struct Step {
-    key: FilterKey,
-    from: Option<Arc<Filter>>,
-    to: Option<Arc<Filter>>,
+/// What one unit does to a filter in a pass. Several units can do something to one name.
+enum Step {
+    /// The filter is now this.
+    Put(Arc<Filter>),
+    /// The unit no longer makes this filter.
+    Drop(Arc<Filter>),
+}
+
+impl Step {
+    fn filter(&self) -> &Arc<Filter> {
+        match self {
+            Self::Put(filter) | Self::Drop(filter) => filter,
+        }
+    }
+
+    /// What there is after the step where `now` was before. A name that another unit has taken over stays.
+    fn after(self, now: Option<Arc<Filter>>) -> Option<Arc<Filter>> {
+        match self {
+            Self::Put(filter) => Some(filter),
+            Self::Drop(filter) => now.filter(|now| now.service != filter.service),
+        }
+    }
+}
+
+/// The steps by name, those of one name in the order in which they were taken.
+fn by_name(log: Vec<Step>) -> Vec<Step> {
+    // Units come by name, and so do the filters of one side: two runs, which cost next to no sorting.
+    let is_outbound = |step: &Step| step.filter().direction == Direction::Outbound;
+    let (mut steps, inbound): (Vec<Step>, Vec<Step>) = log.into_iter().partition(is_outbound);
+    steps.extend(inbound);
+    steps.sort_by(|a, b| a.filter().key.cmp(&b.filter().key));
+    steps
 }
 
 impl Changes {
-    /// What many steps come to.
-    fn of(mut log: Vec<Step>) -> Self {
-        // The steps of one key keep their order.
-        log.sort_by(|a, b| a.key.cmp(&b.key));
-        let mut changes = Self::default();
-        let mut upserted = Vec::with_capacity(log.len());
-        let mut steps = log.into_iter().peekable();
-        while let Some(Step { key, from, mut to }) = steps.next() {
-            while let Some(next) = steps.next_if(|next| next.key == key) {
-                to = next.to;
-            }
-            match to {
-                Some(now) if from.as_ref() != Some(&now) => upserted.push((key, now)),
-                None if from.is_some() => {
-                    changes.removed.insert(key);
-                }
-                _ => {}
-            }
-        }
-        changes.upserted = upserted.into_iter().collect();
-        changes
-    }
-
     /// Whether nothing is to be written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -127,15 +133,16 @@ impl Engine {
     /// Makes again what was touched, and says what came out different.
     pub fn drain(&mut self) -> Changes {
         let dirty = std::mem::take(&mut self.dirty);
-        let outputs = compute(&self.world, dirty);
-        let recomputed = outputs.len();
-        let mut log = Vec::new();
-        for (key, output) in outputs {
-            self.store(key, output, &mut log);
+        let made = self.compute(dirty);
+        let recomputed = made.iter().map(Vec::len).sum();
+        self.units.reserve(recomputed);
+        let mut log = Vec::with_capacity(2 * recomputed);
+        for (key, unit) in made.into_iter().flatten() {
+            self.store(key, unit, &mut log);
         }
         Changes {
             recomputed,
-            ..Changes::of(log)
+            ..self.take_steps(log)
         }
     }
 
@@ -200,6 +207,49 @@ impl Engine {
         self.world.settings()
     }
 
+    /// Makes the units of all keys anew, on all cores where there are many. They come in shares, in the order of the keys.
+    fn compute(&self, keys: Table<ObjectKey>) -> Vec<Vec<(ObjectKey, Unit)>> {
+        let mut keys: Vec<ObjectKey> = keys.into_rows().collect();
+        keys.sort_unstable();
+        let one = |key: &ObjectKey| (key.clone(), self.unit(key));
+        let make = |keys: &[ObjectKey]| keys.iter().map(one).collect::<Vec<_>>();
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        if keys.len() < PARALLEL_FROM || workers < 2 {
+            return vec![make(&keys)];
+        }
+        let shares: Vec<&[ObjectKey]> = keys.chunks(SHARE).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let turns = std::iter::repeat_with(|| next.fetch_add(1, Relaxed));
+            let shares = turns.map_while(|turn| Some((turn, *shares.get(turn)?)));
+            let made = shares.map(|(turn, share)| (turn, make(share)));
+            made.collect::<Vec<_>>()
+        };
+        let mut made = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+            // This thread works too, instead of only waiting for the others.
+            let mut made = work();
+            for other in others {
+                made.extend(other.join().expect("generators' panics are caught inside"));
+            }
+            made
+        });
+        made.sort_unstable_by_key(|(turn, _)| *turn);
+        made.into_iter().map(|(_, units)| units).collect()
+    }
+
+    /// What a service object comes to now. Filters that did not change stay the same allocation.
+    fn unit(&self, key: &ObjectKey) -> Unit {
+        let output = generate::generate(&self.world, key);
+        let old = self.units.get(key).map(|(_, unit)| &*unit.filters);
+        Unit {
+            filters: merged(old.unwrap_or_default(), output.filters, &output.held),
+            diagnostics: output.diagnostics,
+            interests: output.interests,
+            held: output.held,
+        }
+    }
+
     fn mark(&mut self, touched: Touched) {
         for host in &touched.hosts {
             let having = self.world.service_objects(host);
@@ -219,49 +269,60 @@ impl Engine {
         }
     }
 
-    /// Puts a unit's new output in the place of the old one.
-    fn store(&mut self, key: ObjectKey, output: Output, log: &mut Vec<Step>) {
+    /// Puts a unit in the place of the old one.
+    fn store(&mut self, key: ObjectKey, unit: Unit, log: &mut Vec<Step>) {
         let old = self.units.remove(&key).map(|(_, unit)| unit);
         let old = old.unwrap_or_default();
         self.forget(&key, &old);
-        let filters = merged(&old.filters, output.filters, &output.held);
-        for filter in &old.filters {
-            if find(&filters, &filter.key).is_none() {
-                self.drop_filter(filter, log);
-            }
+        let no_longer = |filter: &Arc<Filter>| find(&unit.filters, &filter.key).is_none();
+        let dropped = old.filters.into_iter().filter(no_longer);
+        log.extend(dropped.map(Step::Drop));
+        log.extend(unit.filters.iter().cloned().map(Step::Put));
+        let is_gone = self.world.services_of(&key).is_empty() && unit.diagnostics.is_empty();
+        if !is_gone {
+            self.remember(&key, &unit);
+            self.units.insert((key, unit));
         }
-        for filter in &filters {
-            let from = self.filters.insert(filter.key.clone(), Arc::clone(filter));
-            if from.as_ref() != Some(filter) {
-                let (key, to) = (filter.key.clone(), Some(Arc::clone(filter)));
-                log.push(Step { key, from, to });
-            }
-        }
-        let is_gone = self.world.services_of(&key).is_empty() && output.diagnostics.is_empty();
-        if is_gone {
-            return;
-        }
-        let unit = Unit {
-            filters,
-            diagnostics: output.diagnostics,
-            interests: output.interests,
-            held: output.held,
-        };
-        self.remember(&key, &unit);
-        self.units.insert((key, unit));
     }
 
-    /// Takes a filter away that its unit no longer makes, unless another unit has taken the name over in this very pass.
-    fn drop_filter(&mut self, filter: &Arc<Filter>, log: &mut Vec<Step>) {
-        let is_its_own = |now: &Arc<Filter>| Arc::ptr_eq(now, filter);
-        if self.filters.get(&filter.key).is_some_and(is_its_own) {
-            let from = self.filters.remove(&filter.key);
-            let key = filter.key.clone();
-            log.push(Step {
-                key,
-                from,
-                to: None,
-            });
+    /// Brings the filters to where the steps of a pass lead, and says what that changes.
+    fn take_steps(&mut self, log: Vec<Step>) -> Changes {
+        let (mut upserted, mut removed) = (Vec::with_capacity(log.len()), BTreeSet::new());
+        let mut steps = by_name(log).into_iter().peekable();
+        while let Some(first) = steps.next() {
+            let key = first.filter().key.clone();
+            let from = self.filters.get(&key);
+            let mut now = first.after(from.cloned());
+            while let Some(next) = steps.next_if(|next| next.filter().key == key) {
+                now = next.after(now);
+            }
+            match now {
+                Some(now) if from != Some(&now) => upserted.push((key, now)),
+                None if from.is_some() => {
+                    removed.insert(key);
+                }
+                _ => {}
+            }
+        }
+        let upserted: BTreeMap<_, _> = upserted.into_iter().collect();
+        self.put_filters(&upserted);
+        for key in &removed {
+            self.filters.remove(key);
+        }
+        Changes {
+            upserted,
+            removed,
+            recomputed: 0,
+        }
+    }
+
+    fn put_filters(&mut self, upserted: &BTreeMap<FilterKey, Arc<Filter>>) {
+        // Appending goes through all there are, once; a few are put in faster one by one.
+        if upserted.len() >= self.filters.len() / 8 {
+            self.filters.append(&mut upserted.clone());
+        } else {
+            let filters = upserted.iter().map(|(key, now)| (key.clone(), now.clone()));
+            self.filters.extend(filters);
         }
     }
 
@@ -332,30 +393,8 @@ fn find<'f>(filters: &'f [Arc<Filter>], key: &FilterKey) -> Option<&'f Arc<Filte
     place.ok().map(|place| &filters[place])
 }
 
-/// Generates for all keys, on all cores where there are many. The order of the result is that of the keys.
-fn compute(world: &World, keys: Table<ObjectKey>) -> Vec<(ObjectKey, Output)> {
-    let mut keys: Vec<ObjectKey> = keys.into_rows().collect();
-    keys.sort_unstable();
-    let one = |key: &ObjectKey| (key.clone(), generate::generate(world, key));
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    if keys.len() < PARALLEL_FROM || workers < 2 {
-        return keys.iter().map(one).collect();
-    }
-    // This thread takes a share too, instead of only waiting for the others.
-    let (own, others) = keys.split_at(keys.len() / workers);
-    std::thread::scope(|scope| {
-        let handles: Vec<_> = others
-            .chunks(others.len().div_ceil(workers - 1))
-            .map(|share| scope.spawn(move || share.iter().map(one).collect::<Vec<_>>()))
-            .collect();
-        let mut outputs = Vec::with_capacity(keys.len());
-        outputs.extend(own.iter().map(one));
-        for handle in handles {
-            outputs.extend(handle.join().expect("generators' panics are caught inside"));
-        }
-        outputs
-    })
-}
-
 /// From how many services on a pass pays for its threads.
 const PARALLEL_FROM: usize = 256;
+
+/// How many services a thread takes at a time: a thread that is held up keeps the others waiting for so many at most.
+const SHARE: usize = 128;

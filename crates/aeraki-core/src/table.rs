@@ -53,13 +53,20 @@ impl<T> Table<T> {
 
 impl<T: Keyed> Table<T> {
     pub(crate) fn get(&self, key: &T::Key) -> Option<&T> {
-        let found = self.rows.find(hash(key), |(_, row)| row.key() == key);
+        let hash = hash(key);
+        let found = self.rows.find(hash, |row| is(row, hash, key));
         found.map(|(_, row)| row)
     }
 
     pub(crate) fn get_mut(&mut self, key: &T::Key) -> Option<&mut T> {
-        let found = self.rows.find_mut(hash(key), |(_, row)| row.key() == key);
+        let hash = hash(key);
+        let found = self.rows.find_mut(hash, |row| is(row, hash, key));
         found.map(|(_, row)| row)
+    }
+
+    /// Makes room for `more` rows, so that the table does not grow in steps.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.rows.reserve(more, |(hash, _)| *hash);
     }
 
     pub(crate) fn contains(&self, key: &T::Key) -> bool {
@@ -71,14 +78,14 @@ impl<T: Keyed> Table<T> {
         let hash = hash(key);
         let entry = self
             .rows
-            .entry(hash, |(_, row)| row.key() == key, |(hash, _)| *hash);
+            .entry(hash, |row| is(row, hash, key), |(hash, _)| *hash);
         &mut entry.or_insert_with(|| (hash, make())).into_mut().1
     }
 
     /// Puts a row in the place of the one with its key.
     pub(crate) fn insert(&mut self, row: T) {
         let hash = hash(row.key());
-        let same = |(_, other): &(u64, T)| other.key() == row.key();
+        let same = |other: &(u64, T)| is(other, hash, row.key());
         match self.rows.entry(hash, same, |(hash, _)| *hash) {
             Entry::Occupied(mut there) => there.get_mut().1 = row,
             Entry::Vacant(place) => {
@@ -88,9 +95,15 @@ impl<T: Keyed> Table<T> {
     }
 
     pub(crate) fn remove(&mut self, key: &T::Key) -> Option<T> {
-        let found = self.rows.find_entry(hash(key), |(_, row)| row.key() == key);
+        let hash = hash(key);
+        let found = self.rows.find_entry(hash, |row| is(row, hash, key));
         found.ok().map(|row| row.remove().0.1)
     }
+}
+
+/// Whether a row is that of a key. Its key, which lies elsewhere, is only looked at if the hash is right.
+fn is<T: Keyed>((its_hash, row): &(u64, T), hash: u64, key: &T::Key) -> bool {
+    *its_hash == hash && row.key() == key
 }
 
 fn hash(key: &impl Hash) -> u64 {
@@ -103,6 +116,15 @@ impl<K: Eq + Hash, V> Keyed for (K, V) {
 
     fn key(&self) -> &K {
         &self.0
+    }
+}
+
+/// A large row that stays where it is when its table grows.
+impl<T: Keyed> Keyed for Box<T> {
+    type Key = T::Key;
+
+    fn key(&self) -> &T::Key {
+        (**self).key()
     }
 }
 
