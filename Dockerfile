@@ -7,11 +7,11 @@
 
 FROM rust:1.95.0-slim-bookworm AS build
 ARG TARGETARCH
-# ring has parts in C, which must be compiled against musl too.
+# ring and jemalloc have parts in C, which must be compiled against musl too.
 # Not pinned: Debian keeps one version only, so a pinned one would be gone with the next point release.
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends musl-tools \
+ && apt-get install --yes --no-install-recommends make musl-tools \
  && rm -rf /var/lib/apt/lists/*
 # Over rust-toolchain.toml, which also asks for clippy and rustfmt.
 ENV RUSTUP_TOOLCHAIN=1.95.0

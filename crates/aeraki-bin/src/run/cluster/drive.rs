@@ -279,8 +279,8 @@ impl Drive {
             return;
         }
         self.state.asked_anew = Some(epoch);
-        self.controller.start_epoch();
-        self.outputs.api_server.renew();
+        let api_server = self.outputs.api_server.renew();
+        self.controller.start_epoch(api_server);
         if let Some(istiod) = &self.outputs.istiod {
             istiod.renew();
         }

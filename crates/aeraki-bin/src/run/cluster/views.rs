@@ -40,6 +40,12 @@ impl Views {
         }
     }
 
+    /// A source has been asked to see everything anew, in this epoch of its own: what it tells of it or of earlier ones was
+    /// seen before.
+    pub(super) fn ask(&mut self, source: usize, epoch: u64) {
+        self.since[source] = self.since[source].max(epoch);
+    }
+
     /// Lets the next epoch begin only when every source has seen everything anew after this moment.
     pub(super) fn start(&mut self) {
         for (since, view) in self.since.iter_mut().zip(&self.views) {
@@ -82,8 +88,8 @@ mod tests {
 
     use super::*;
 
-    const ISTIOD: usize = 0;
-    const API_SERVER: usize = 1;
+    const API_SERVER: usize = 0;
+    const ISTIOD: usize = 1;
 
     fn complete(epoch: u64) -> View {
         View::Complete(Complete {
@@ -123,6 +129,18 @@ mod tests {
         views.set(API_SERVER, complete(2));
         views.start();
         views.set(ISTIOD, complete(2));
+        assert_eq!(views.joint().1, 1);
+        views.set(API_SERVER, complete(3));
+        assert_eq!(views.joint().1, 2);
+    }
+
+    #[test]
+    fn what_was_under_way_when_a_source_was_asked_does_not_count() {
+        let mut views = Views::of(1);
+        views.set(API_SERVER, complete(1));
+        views.start();
+        views.ask(API_SERVER, 2);
+        views.set(API_SERVER, complete(2));
         assert_eq!(views.joint().1, 1);
         views.set(API_SERVER, complete(3));
         assert_eq!(views.joint().1, 2);
