@@ -97,3 +97,55 @@ async fn an_empty_answer_that_is_repeated_is_believed() {
     aeraki.until_said("EnvoyFilters stay as they are").await;
     world.until("nothing is left", Filters::is_empty).await;
 }
+
+#[tokio::test]
+async fn an_object_that_cannot_be_read_keeps_its_filter_and_harms_no_other() {
+    let world = World::empty().await;
+    world.namespace("shop").await;
+    let istiod = FakeIstiod::start(Scenario::Current).await;
+    istiod.set(KIND, services(20));
+    let aeraki = start(&world, &istiod, &[]);
+    let before = world.until("all", |filters| filters.len() == 20).await;
+
+    // One is damaged, one goes, one comes.
+    let mut damaged = services(21);
+    let body = Any {
+        value: vec![0xff; 9],
+        ..Any::pack(&ServiceEntry::default())
+    };
+    damaged[3] = resource("s3", body);
+    damaged.remove(7);
+    istiod.set(KIND, damaged);
+    push(&istiod).await;
+    let is_there = |filters: &Filters, name: &str| filters.keys().any(|key| key.contains(name));
+    let after = world
+        .until("what can be read is followed", |filters| {
+            is_there(filters, "-s20.example") && !is_there(filters, "-s7.example")
+        })
+        .await;
+    assert_eq!(after.len(), 20);
+    for (key, filter) in before
+        .iter()
+        .filter(|(key, _)| !key.contains("-s7.example"))
+    {
+        assert_eq!(after.get(key), Some(filter), "never touched");
+    }
+    aeraki.until_said("cannot be read").await;
+    assert!(
+        aeraki
+            .metric("aeraki_xds_rejects_total", "ServiceEntry")
+            .await
+            >= 1.0
+    );
+    assert_eq!(aeraki.metric("aeraki_diagnostics", "AER0400").await, 1.0);
+
+    istiod.set(KIND, services(21));
+    push(&istiod).await;
+    while aeraki.metric("aeraki_diagnostics", "AER0400").await != 0.0 {
+        sleep(Duration::from_millis(50)).await;
+    }
+    world
+        .until("all of it", |filters| filters.len() == 21)
+        .await;
+    assert!(aeraki.end());
+}
