@@ -44,7 +44,7 @@ use tracing::info;
 use self::controller::{Controller, Sources};
 use self::debounce::Debounce;
 use self::drive::{Drive, Inputs, Outputs};
-use self::feedback::{Feedback, Journal};
+use self::feedback::Feedback;
 use self::health::Health;
 use self::http::Inside;
 use self::metrics::Metrics;
@@ -258,7 +258,7 @@ impl Cluster {
             self.options.debounce_quiet.get(),
             self.options.debounce_max.get(),
         );
-        let told = (Notices::new(&self.registry), Journal::new(&self.registry));
+        let told = Notices::new(&self.registry);
         let reconciler = Reconciler::new(Engine::new(self.settings, self.registry));
         let drive = Drive::new(
             Controller::new(reconciler, self.sources, judged),

@@ -25,15 +25,14 @@ pub struct Notice {
 const LONGEST_NOTE: usize = 1024;
 
 impl Notice {
-    /// A diagnostic; `remedy` is what its code says to do.
-    fn of(diagnostic: &Diagnostic, remedy: &str) -> Self {
+    /// A diagnostic, and what to do about it.
+    fn of(diagnostic: &Diagnostic, help: &str) -> Self {
         let Diagnostic {
             code,
             field,
             message,
             ..
         } = diagnostic;
-        let help = diagnostic.help.as_deref().unwrap_or(remedy);
         let place = match field.as_str() {
             "" => String::new(),
             field => format!("{field}: "),
@@ -63,16 +62,19 @@ impl Notices {
         }
     }
 
+    /// What to do about it: as it says itself, else as its code says.
+    #[must_use]
+    pub fn help<'a>(&'a self, diagnostic: &'a Diagnostic) -> &'a str {
+        let of_code = || self.remedies.get(diagnostic.code).copied();
+        let help = diagnostic.help.as_deref().or_else(of_code);
+        help.unwrap_or_default()
+    }
+
     /// The notices of all warnings and errors.
     pub fn of<'a>(&self, diagnostics: impl IntoIterator<Item = &'a Diagnostic>) -> Vec<Notice> {
         let all = diagnostics.into_iter();
         all.filter(|one| one.severity >= Severity::Warning)
-            .map(|one| {
-                Notice::of(
-                    one,
-                    self.remedies.get(one.code).copied().unwrap_or_default(),
-                )
-            })
+            .map(|one| Notice::of(one, self.help(one)))
             .collect()
     }
 }

@@ -323,6 +323,6 @@ impl Controller {
 
     /// How often everything has been seen anew.
     pub(super) fn epoch(&self) -> u64 {
-        self.views.joint().1
+        self.views.epoch()
     }
 }

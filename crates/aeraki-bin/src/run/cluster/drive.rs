@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aeraki_core::FilterKey;
-use aeraki_core::diagnostic::Diagnostic;
 use aeraki_core::plan::{Action, HoldReason};
 use aeraki_core::reconcile::Step;
 use aeraki_core::source::SourceUpdate;
@@ -66,13 +65,13 @@ pub(super) struct Drive {
     inputs: Inputs,
     questions: mpsc::Receiver<Question>,
     outputs: Outputs,
-    journal: Journal,
     state: State,
 }
 
 /// What the loop remembers between its rounds.
 #[derive(Default)]
 struct State {
+    journal: Journal,
     /// Whether there may be something new to tell.
     is_news: bool,
     was_whole: bool,
@@ -110,7 +109,7 @@ impl Drive {
     pub(super) fn new(
         controller: Controller,
         debounce: Debounce,
-        (notices, journal): (Notices, Journal),
+        notices: Notices,
         inputs: Inputs,
         questions: mpsc::Receiver<Question>,
         outputs: Outputs,
@@ -122,7 +121,6 @@ impl Drive {
             inputs,
             questions,
             outputs,
-            journal,
             state: State::default(),
         }
     }
@@ -299,7 +297,9 @@ impl Drive {
             diagnostics: Arc::new(diagnostics),
             verdicts: Arc::new(verdicts),
         };
-        self.journal.tell(&feedback.diagnostics);
+        self.state
+            .journal
+            .tell(&feedback.diagnostics, &self.notices);
         let pending = self.outputs.orders.pending();
         let unfinished = pending.waiting + pending.in_flight;
         if pending.is_empty() {
@@ -308,8 +308,7 @@ impl Drive {
         self.outputs
             .metrics
             .count(&self.controller, &feedback, unfinished);
-        let about: Vec<&Diagnostic> = feedback.diagnostics.iter().collect();
-        let notices = self.notices.of(about);
+        let notices = self.notices.of(feedback.diagnostics.iter());
         self.outputs.notices.send_if_modified(|old| {
             let is_new = *old != notices;
             *old = notices;

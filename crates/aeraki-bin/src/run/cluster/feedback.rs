@@ -1,15 +1,14 @@
 //! What people are told: Events about objects, conditions on our own kinds, and the log of what appeared and what is
 //! solved.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aeraki_api::Timestamp;
-use aeraki_core::diagnostic::{Code, Diagnostic, Severity};
+use aeraki_core::diagnostic::{Diagnostic, Severity};
 use aeraki_core::object::{Object, ObjectKey};
-use aeraki_core::registry::Registry;
-use aeraki_kube::{StatusWriter, Verdict};
+use aeraki_kube::{Notices, StatusWriter, Verdict};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -23,32 +22,20 @@ pub(super) struct Feedback {
 }
 
 /// Logs what appeared and what is solved, however often all of it is told.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Journal {
     told: BTreeSet<Diagnostic>,
-    /// What the codes say to do.
-    remedies: BTreeMap<&'static str, &'static str>,
 }
 
 impl Journal {
-    /// With what the codes of this binary say to do.
-    pub(super) fn new(registry: &Registry) -> Self {
-        let remedy = |code: &'static Code| (code.id, code.remedy);
-        Self {
-            told: BTreeSet::new(),
-            remedies: registry.codes().map(remedy).collect(),
-        }
-    }
-
     /// Takes the newest word.
-    pub(super) fn tell(&mut self, all: &BTreeSet<Diagnostic>) {
+    pub(super) fn tell(&mut self, all: &BTreeSet<Diagnostic>, notices: &Notices) {
         let is_told = |one: &&Diagnostic| one.severity >= Severity::Warning;
         let now: BTreeSet<Diagnostic> = all.iter().filter(is_told).cloned().collect();
         for new in now.difference(&self.told) {
             let (code, object) = (new.code, new.object.to_string());
             let field = Some(new.field.as_str()).filter(|field| !field.is_empty());
-            let remedy = self.remedies.get(code).copied();
-            let help = new.help.as_deref().or(remedy);
+            let help = notices.help(new);
             if new.severity == Severity::Error {
                 error!(code, object, field, help, "{}", new.message);
             } else {

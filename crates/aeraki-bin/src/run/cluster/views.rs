@@ -55,6 +55,11 @@ impl Views {
         }
     }
 
+    /// How often both have seen everything anew.
+    pub(super) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// The view, and its epoch.
     pub(super) fn joint(&self) -> (Option<CompleteView>, u64) {
         let unread = |whole: Vec<&Complete>| {
