@@ -252,23 +252,30 @@ fn object(source: &Running) -> Object {
     (**source.objects.values().next().expect("an object")).clone()
 }
 
-#[tokio::test]
-async fn conditions_are_written_once_and_nothing_else_is_touched() {
-    const GROUP: &str = "status.example.com";
-    let registry = registry_of!(STATUS, "status.example.com");
-    let ns = "status";
+/// A namespace with one object `a` of the group's kind, which has conditions, and a source that has seen it.
+async fn followed(group: &str, ns: &str, registry: &Registry) -> (Cluster, Running) {
     let cluster = cluster(ns).await;
+    let definition = definition(group, "{status: {}}");
+    cluster.apply(&definition).await.expect("a definition");
     cluster
-        .apply(&definition(GROUP, "{status: {}}"))
+        .apply(&cache(group, ns, "a", "1"))
         .await
-        .unwrap();
-    cluster.apply(&cache(GROUP, ns, "a", "1")).await.unwrap();
+        .expect("an object");
     let wanted: Vec<_> = registry
         .inputs()
         .map(|input| WantedKind::declared(input).within(ns))
         .collect();
     let mut source = Running::start(cluster.client(), wanted, brisk());
     source.until("a complete view", |s| s.is_complete()).await;
+    (cluster, source)
+}
+
+#[tokio::test]
+async fn conditions_are_written_once_and_nothing_else_is_touched() {
+    const GROUP: &str = "status.example.com";
+    let registry = registry_of!(STATUS, "status.example.com");
+    let ns = "status";
+    let (cluster, mut source) = followed(GROUP, ns, &registry).await;
 
     let mut writer = StatusWriter::new(cluster.client(), &registry, Fence::open());
     let now = Timestamp::from_secs(1_700_000_000);
@@ -380,18 +387,7 @@ async fn no_status_is_written_behind_a_closed_fence() {
     const GROUP: &str = "fenced.example.com";
     let registry = registry_of!(FENCED, "fenced.example.com");
     let ns = "fenced-status";
-    let cluster = cluster(ns).await;
-    cluster
-        .apply(&definition(GROUP, "{status: {}}"))
-        .await
-        .unwrap();
-    cluster.apply(&cache(GROUP, ns, "a", "1")).await.unwrap();
-    let wanted: Vec<_> = registry
-        .inputs()
-        .map(|input| WantedKind::declared(input).within(ns))
-        .collect();
-    let mut source = Running::start(cluster.client(), wanted, brisk());
-    source.until("a complete view", |s| s.is_complete()).await;
+    let (cluster, source) = followed(GROUP, ns, &registry).await;
     let elector = elector(ns);
     let (fence, mut role) = (elector.fence(), elector.role());
     let mut writer = StatusWriter::new(cluster.client(), &registry, fence);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aeraki_kube::lease::{Elector, ElectorOptions, Fence, Role, Timing};
-use aeraki_kube::writer::Reason;
+use aeraki_kube::writer::{Failure, Reason};
 use aeraki_testbed::fault::{HttpFault, HttpProxy, Rule, Verb};
 use aeraki_testbed::{Options, Testbed};
 use desk::{Controller, Place, brisk, client, gone, in_time, name, service, until, word};
@@ -87,6 +87,15 @@ async fn whatever_fails_for_a_while_is_written_in_the_end_and_rightly() {
     );
 }
 
+/// How the first try ended that was told of.
+async fn first_failure(controller: &Controller) -> Failure {
+    controller
+        .until("a refusal", |c| !c.outcomes().is_empty())
+        .await;
+    let first = controller.outcomes()[0].result.clone();
+    first.expect_err("a failure")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wish_to_be_left_alone_is_told_and_granted() {
     let place = place("rest").await;
@@ -94,13 +103,7 @@ async fn a_wish_to_be_left_alone_is_told_and_granted() {
     let busy = Rule::new(HttpFault::RetryAfter(429, 3));
     place.proxy.add(busy.verbs(&WRITES).times(1));
     controller.apply([service("rest", "a", 0, "one")]);
-    controller
-        .until("a refusal", |c| !c.outcomes().is_empty())
-        .await;
-    let failure = controller.outcomes()[0]
-        .result
-        .clone()
-        .expect_err("a failure");
+    let failure = first_failure(&controller).await;
     assert_eq!(
         (failure.reason, failure.code),
         (Reason::Throttled, Some(429))
@@ -220,13 +223,7 @@ async fn a_missing_right_is_named_and_used_as_soon_as_it_is_granted() {
     place.grant("rights", &rules("get, list, watch")).await;
     let controller = place.controller();
     controller.apply([service("rights", "a", 0, "one")]);
-    controller
-        .until("a refusal", |c| !c.outcomes().is_empty())
-        .await;
-    let failure = controller.outcomes()[0]
-        .result
-        .clone()
-        .expect_err("a failure");
+    let failure = first_failure(&controller).await;
     assert_eq!(
         (failure.reason, failure.code),
         (Reason::Forbidden, Some(403))
@@ -260,10 +257,13 @@ async fn a_kind_or_a_namespace_that_is_missing_is_named() {
     let place = place("missing").await;
     let controller = place.controller();
     controller.apply([service("nowhere", "a", 0, "one")]);
-    let first = |c: &Controller| c.outcomes().first().and_then(|o| o.result.clone().err());
-    controller.until("a refusal", |c| first(c).is_some()).await;
-    let failure = first(&controller).expect("a failure");
-    assert_eq!(failure.reason, Reason::NoNamespace, "{failure}");
+    // An API server that has just started may take its time before it says so.
+    let named = |c: &Controller| {
+        let mut failures = c.outcomes().into_iter().filter_map(|one| one.result.err());
+        failures.find(|failure| failure.reason == Reason::NoNamespace)
+    };
+    controller.until("a refusal", |c| named(c).is_some()).await;
+    let failure = named(&controller).expect("a failure");
     assert_eq!(
         failure.help.as_deref(),
         Some("create the namespace nowhere")

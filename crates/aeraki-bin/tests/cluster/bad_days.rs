@@ -7,7 +7,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::world::{ENVOY_FILTER, Filters, World, dubbo_service, dubbo_services};
+use crate::world::{ENVOY_FILTER, Filters, World, assert_untouched, dubbo_service, dubbo_services};
 
 /// A mesh with so many Dubbo services and their filters, from a controller that has ended.
 async fn settled(services: usize) -> (World, Filters) {
@@ -126,9 +126,7 @@ async fn a_stream_that_is_cut_anywhere_changes_nothing() {
     let after = world
         .until("the new service", |all| all.len() == filters.len() + 2)
         .await;
-    for (key, filter) in &filters {
-        assert_eq!(after.get(key), Some(filter), "never touched");
-    }
+    assert_untouched(&filters, &after);
 }
 
 #[tokio::test]
@@ -216,9 +214,7 @@ async fn an_api_server_that_is_gone_for_a_while_costs_no_filter() {
     let after = world
         .until("the new service", |all| all.len() == filters.len() + 2)
         .await;
-    for (key, filter) in &filters {
-        assert_eq!(after.get(key), Some(filter), "never touched");
-    }
+    assert_untouched(&filters, &after);
     assert!(aeraki.end());
 }
 

@@ -6,7 +6,7 @@ use rstest::rstest;
 use tokio::time::sleep;
 
 use crate::aeraki::Aeraki;
-use crate::world::{World, dubbo_service};
+use crate::world::{World, assert_untouched, dubbo_service};
 
 const TOGETHER: &str = "--election-id=together";
 
@@ -69,9 +69,7 @@ async fn a_leader_that_ends_is_followed_and_nothing_is_lost(#[case] signal: &str
     let after = world
         .until("the second writes", |filters| filters.len() == 4)
         .await;
-    for (key, filter) in &before {
-        assert_eq!(after.get(key), Some(filter), "never touched");
-    }
+    assert_untouched(&before, &after);
     assert_eq!(follower.metric("aeraki_leader", "").await, 1.0);
 }
 

@@ -223,6 +223,13 @@ subjects: [{kind: ServiceAccount, name: aeraki, namespace: istio-system}]
     }
 }
 
+/// Each that was there is there, and nobody has written it.
+pub(crate) fn assert_untouched(before: &Filters, after: &Filters) {
+    for (key, filter) in before {
+        assert_eq!(after.get(key), Some(filter), "never touched");
+    }
+}
+
 /// The Dubbo service `<name>.example` of namespace `shop` at this address.
 pub(crate) fn dubbo_service(name: &str, address: &str) -> String {
     format!(
