@@ -135,11 +135,15 @@ fn analyze(args: &Args, console: Console) -> Result<ExitCode> {
     console.print(&report::render(&findings, &codes::all(&registry), form)?)?;
     input.report_unreadable(console);
     console.say(summary(&findings, all - findings.len(), &input));
-    Ok(match (input.is_unreadable(), failing) {
-        (true, _) => ExitCode::FAILURE,
-        (false, 0) => ExitCode::SUCCESS,
-        (false, _) => ExitCode::from(ISSUES),
-    })
+    // Who looks at an empty place has mistaken it for another, and would be told for ever that all is well.
+    let is_looking_at_nothing = findings.is_empty() && input.is_empty();
+    Ok(
+        match (input.is_unreadable() || is_looking_at_nothing, failing) {
+            (true, _) => ExitCode::FAILURE,
+            (false, 0) => ExitCode::SUCCESS,
+            (false, _) => ExitCode::from(ISSUES),
+        },
+    )
 }
 
 fn form(format: Format, console: Console) -> Result<Form> {
@@ -162,13 +166,20 @@ fn count(findings: &[Finding], threshold: Level) -> usize {
         .count()
 }
 
-/// `✔ no issues found in 12 objects`, or how many of which level; and how many are below the output threshold.
+/// `✔ no issues found in 12 objects`, or how many of which level; and how many are below the output threshold. Where
+/// nothing was looked at, no issue is no good news.
 fn summary(findings: &[Finding], below: usize, input: &Input) -> String {
     let objects = input.counted();
     let below = match below {
         0 => String::new(),
         _ => format!(" ({below} more below the output threshold)"),
     };
+    if findings.is_empty() && input.source().objects().next().is_none() {
+        return match input.passed_over() {
+            kinds if kinds.is_empty() => format!("error: nothing to analyze: {objects}"),
+            kinds => format!("nothing to analyze: {objects}; passed over: {kinds}"),
+        };
+    }
     if findings.is_empty() {
         return format!("✔ no issues found in {objects}{below}");
     }

@@ -128,6 +128,11 @@ impl Input {
         self.files.unlisted().next().is_some()
     }
 
+    /// Whether there is no object at all, not even of a kind that is passed over.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.source().objects().next().is_none() && self.source().passed_over().is_empty()
+    }
+
     /// Whether everything in the files could be read.
     pub(crate) fn is_whole(&self) -> bool {
         self.source().is_complete()

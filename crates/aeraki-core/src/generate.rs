@@ -16,7 +16,7 @@ use crate::loadable;
 use crate::names;
 use crate::near_miss;
 use crate::object::{Object, ObjectKey};
-use crate::port_name::PortName;
+use crate::port_name::{self, PortName};
 use crate::registry::{Decision, Registration, Routing};
 use crate::scope::{self, Audience, Target};
 use crate::service::{Port, Selector, Service, TargetPort, Transport, WORKLOAD_SELECTOR};
@@ -134,7 +134,7 @@ fn explain(
         Decision::Ours(_) => {}
         Decision::NotOurs => {
             let near = near_name(world, port);
-            report.extend(near.map(|near| likely_ours(object, port, &near)));
+            report.extend(near.map(|near| likely_ours(world, object, port, &near)));
         }
         Decision::Unknown => report.push(unknown_protocol(world, object, name).at(at)),
         Decision::NotTcp(registration) => {
@@ -178,14 +178,19 @@ fn near_name(world: &World, port: &Port) -> Option<String> {
     Some(format!("tcp-{}", &dashed["tcp".len()..]))
 }
 
-/// A port whose name is nearly one of ours. One that only begins with a protocol's name is often meant to be Istio's.
-fn likely_ours(object: &ObjectKey, port: &Port, near: &str) -> Diagnostic {
+/// A port whose name is nearly one of ours.
+///
+/// One that begins with a protocol's name is a note where Istio knows that word itself, since then the name may be meant
+/// for Istio, and where the protocol is off.
+fn likely_ours(world: &World, object: &ObjectKey, port: &Port, near: &str) -> Diagnostic {
     let sentence = format!(
         "port name `{}` is not of the form `tcp-<protocol>`",
         port.name()
     );
     let begins_with_it = near.strip_prefix("tcp-") == Some(port.name());
-    let severity = if begins_with_it {
+    let word = port.name().split('-').next().unwrap_or_default();
+    let is_off = || matches!(world.decide_name(near), Decision::Disabled(_));
+    let severity = if begins_with_it && (port_name::is_istios_own(word) || is_off()) {
         Severity::Info
     } else {
         Severity::Warning

@@ -61,7 +61,7 @@ fn report(rule: &Object, hosts: &[Host], known: &[&str]) -> Diagnostic {
     let place = if is_own_kind { " in its namespace" } else { "" };
     let sentence = format!("no service{place} has the host `{first}`, so it applies to nothing");
     let diagnostic = Diagnostic::new(code, &rule.key, sentence).at(field);
-    match near_miss::closest(first.as_str(), known.iter().copied()) {
+    match near_miss::closest_host(first.as_str(), known.iter().copied()) {
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
         None if is_own_kind => diagnostic,
         // Rules for services of other kinds of traffic are not our business.

@@ -7,20 +7,51 @@
 /// first of equally near candidates wins. A word that is a candidate, letter by letter, has no
 /// near miss; one that differs in letter case alone does, because field names heed case.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let folded = fold(word);
-    let threshold = (folded.len() / 3).max(1);
+    nearest(word, candidates, |word, candidate| {
+        (word.to_owned(), candidate.to_owned())
+    })
+}
+
+/// As [`closest`], of hosts: the labels that two hosts share at either end say nothing. Otherwise all services of one
+/// namespace would be near each other, for the sake of `.svc.cluster.local`.
+pub fn closest_host<'a>(
+    host: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    nearest(host, candidates, |host, candidate| {
+        let (mut one, mut other): (Vec<&str>, Vec<&str>) =
+            (host.split('.').collect(), candidate.split('.').collect());
+        while one.last().is_some_and(|label| other.last() == Some(label)) {
+            one.pop();
+            other.pop();
+        }
+        let shared = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
+        (one[shared..].join("."), other[shared..].join("."))
+    })
+}
+
+/// The candidate that is nearest by those parts of the two that count.
+fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    what_counts: impl Fn(&str, &str) -> (String, String),
+) -> Option<&'a str> {
     let mut best: Option<(usize, &'a str)> = None;
     for candidate in candidates {
         if candidate == word {
             return None;
         }
-        let limit = best.map_or(threshold, |(distance, _)| distance.saturating_sub(1));
-        let other = fold(candidate);
+        let (one, other) = what_counts(word, candidate);
+        let (one, other) = (fold(&one), fold(&other));
+        let threshold = (one.len() / 3).max(1);
+        let limit = best.map_or(threshold, |(distance, _)| {
+            threshold.min(distance.saturating_sub(1))
+        });
         // Keeps a hostile word of a megabyte cheap: the table is only built for similar lengths.
-        if folded.len().abs_diff(other.len()) > limit {
+        if one.len().abs_diff(other.len()) > limit {
             continue;
         }
-        let distance = distance(&folded, &other);
+        let distance = distance(&one, &other);
         if distance <= limit && best.is_none_or(|(nearest, _)| distance < nearest) {
             best = Some((distance, candidate));
         }
@@ -79,6 +110,25 @@ mod tests {
     #[case::much_longer("dubbodubbodubbo")]
     fn exact_and_far_words_have_no_near_miss(#[case] word: &str) {
         assert_eq!(closest(word, PROTOCOLS), None);
+    }
+
+    #[rstest]
+    #[case::label_of_a_service(
+        "chache.shop.svc.cluster.local",
+        Some("cache.shop.svc.cluster.local")
+    )]
+    #[case::namespace("cache.shopp.svc.cluster.local", Some("cache.shop.svc.cluster.local"))]
+    #[case::other_service("nosuch.shop.svc.cluster.local", None)]
+    #[case::last_label("com.acme.orders.OrderServce", Some("com.acme.orders.OrderService"))]
+    #[case::other_last_label("com.acme.orders.Billing", None)]
+    #[case::first_label_is_missing("shop.svc.cluster.local", None)]
+    #[case::letter_case("com.acme.orders.orderservice", Some("com.acme.orders.OrderService"))]
+    fn hosts_are_compared_where_they_differ(#[case] host: &str, #[case] meant: Option<&str>) {
+        let hosts = [
+            "cache.shop.svc.cluster.local",
+            "com.acme.orders.OrderService",
+        ];
+        assert_eq!(closest_host(host, hosts), meant);
     }
 
     #[test]

@@ -59,6 +59,26 @@ impl<'a> PortName<'a> {
     }
 }
 
+/// The words that Istio's own protocol selection reads in a port name's first field, `tcp` aside
+/// (`pkg/config/protocol` of Istio 1.31).
+const ISTIOS: [&str; 10] = [
+    "grpc",
+    "http",
+    "http2",
+    "http_proxy",
+    "https",
+    "mongo",
+    "mysql",
+    "redis",
+    "tls",
+    "udp",
+];
+
+/// Whether a port name that begins with this word already says something to Istio.
+pub(crate) fn is_istios_own(word: &str) -> bool {
+    ISTIOS.iter().any(|own| own.eq_ignore_ascii_case(word))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

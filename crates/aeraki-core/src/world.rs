@@ -117,6 +117,11 @@ impl World {
             .decide(port.name(), port.app_protocol(), is_tcp, &self.settings)
     }
 
+    /// What would become of a TCP port of this name.
+    pub(crate) fn decide_name(&self, name: &str) -> Decision {
+        self.registry.decide(name, None, true, &self.settings)
+    }
+
     /// Sets (`Some`) or removes (`None`) an object, and tells what that can touch.
     pub(crate) fn set(&mut self, key: &ObjectKey, object: Option<Arc<Object>>) -> Touched {
         let mut touched = Touched::default();

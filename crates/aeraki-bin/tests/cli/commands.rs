@@ -452,6 +452,55 @@ fn a_hostile_file_costs_one_sentence_and_nothing_else(
     assert_eq!(both.out, good.out, "nothing else is lost");
 }
 
+#[test]
+fn analyze_of_nothing_is_no_good_news() {
+    let nothing = aeraki_reading(&["analyze", "-f", "-"], "");
+    assert_eq!(nothing.code, 1, "{}", nothing.err);
+    assert!(
+        nothing
+            .err
+            .starts_with("error: nothing to analyze: 0 objects"),
+        "{}",
+        nothing.err
+    );
+    let others = aeraki_reading(&["analyze", "-f", "-"], "kind: Pod\napiVersion: v1\n");
+    assert_eq!(others.code, 0, "{}", others.err);
+    assert!(
+        others.err.contains("passed over: 1 Pod") && !others.err.contains('✔'),
+        "{}",
+        others.err
+    );
+}
+
+#[test]
+fn analyze_asks_for_the_prefix_where_istio_has_no_other_meaning_for_the_name() {
+    let ports = |name: &str| SERVICE.replace("PORT", name);
+    for (name, code) in [
+        ("dubbo-orders", 79),
+        ("dubbo", 79),
+        ("redis-orders", 0),
+        ("kafka", 0),
+    ] {
+        let ran = aeraki_reading(&["analyze", "-f", "-"], &ports(name));
+        assert_eq!(ran.code, code, "{name}: {}{}", ran.out, ran.err);
+    }
+    let ran = aeraki_reading(&["analyze", "-f", "-"], &ports("dubbo-orders"));
+    assert!(
+        ran.out.contains("AER0101") && ran.out.contains("name it `tcp-dubbo-orders`"),
+        "{}",
+        ran.out
+    );
+}
+
+const SERVICE: &str = "apiVersion: v1
+kind: Service
+metadata: {name: orders, namespace: shop}
+spec:
+  clusterIP: 10.96.0.9
+  selector: {app: orders}
+  ports: [{name: PORT, port: 20880}]
+";
+
 const REDIS: &str = "apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: {name: cache, namespace: shop}

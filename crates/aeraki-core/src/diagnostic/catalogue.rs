@@ -44,8 +44,8 @@ codes! {
         "The port's name does not have the form `tcp-<protocol>[-<name>]`, so Istio alone handles it.",
         "Nothing. To have Aeraki manage the port, name it `tcp-<protocol>`.";
     UNKNOWN_PROTOCOL = "AER0101" Warning "the port name names no protocol that Aeraki knows",
-        "The port's name begins with `tcp-`, and its second field is no protocol of this binary, so the port stays plain TCP.",
-        "If it should be a protocol of Aeraki's, correct the second field; `aeraki protocols` lists the names.";
+        "The port's name begins with `tcp-`, and its second field is no protocol of this binary; or it names a protocol without that prefix. The port stays plain TCP.",
+        "If it should be a protocol of Aeraki's, name it `tcp-<protocol>[-<name>]`; `aeraki protocols` lists the names.";
     NOT_TCP = "AER0102" Warning "the port's protocol is not TCP",
         "The name asks for Aeraki, but Istio builds another kind of listener for the port's `protocol` (an HTTP listener has no tcp_proxy to replace, for example), so there is nothing a filter could be put on.",
         "Set the port's `protocol` to TCP.";
