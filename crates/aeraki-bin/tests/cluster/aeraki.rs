@@ -1,6 +1,6 @@
 //! A running `aeraki run`.
 
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use aeraki_testbed::Process;
@@ -105,6 +105,19 @@ impl Aeraki {
             is_it.then(|| rest.rsplit(' ').next()?.parse().ok())?
         };
         text.lines().filter_map(value).sum()
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn until_ended(&mut self) -> ExitStatus {
+        let ended = async {
+            loop {
+                if let Some(status) = self.process.ended().unwrap() {
+                    return status;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, ended).await.expect("it ends by itself")
     }
 
     /// Sends SIGTERM and waits for the end; answers whether that was a success.

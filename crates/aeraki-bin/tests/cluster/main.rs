@@ -6,6 +6,7 @@
 
 mod aeraki;
 mod bad_days;
+mod crashes;
 mod failover;
 mod fake;
 // One fake for both crates' tests: it lies beside those of the conversation.
@@ -15,4 +16,5 @@ mod fake_istiod;
 mod following;
 mod pace;
 mod proxies;
+mod tasks;
 mod world;

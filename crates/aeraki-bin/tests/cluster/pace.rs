@@ -19,7 +19,7 @@ fn api(world: &World, version: &str, kind: &str, namespace: &str) -> Api<Dynamic
     Api::namespaced_with(world.cluster.client(), namespace, &resource)
 }
 
-/// So many Dubbo services with a VirtualService each.
+/// So many Dubbo services with a VirtualService and a DestinationRule each.
 async fn fill(world: &World, count: usize) {
     world.namespace("shop").await;
     let service = |index: usize| {
@@ -38,14 +38,17 @@ async fn fill(world: &World, count: usize) {
     };
     let services = api(world, "v1", "ServiceEntry", "shop");
     let routes = api(world, "v1", "VirtualService", "shop");
+    let subsets = api(world, "v1", "DestinationRule", "shop");
     let made = stream::iter(0..count).map(|index| {
-        let (services, routes) = (&services, &routes);
+        let (services, routes, subsets) = (&services, &routes, &subsets);
         async move {
             let create = PostParams::default();
             let entry = serde_json::from_value(service(index)).unwrap();
             services.create(&create, &entry).await.unwrap();
             let rule = serde_json::from_value(rule(index, 90)).unwrap();
             routes.create(&create, &rule).await.unwrap();
+            let defined = serde_json::from_value(destination_rule(index)).unwrap();
+            subsets.create(&create, &defined).await.unwrap();
         }
     });
     made.buffer_unordered(32).collect::<Vec<()>>().await;
@@ -58,6 +61,13 @@ fn rule(index: usize, weight: u32) -> Value {
         "spec": {"hosts": [host], "http": [{"route": [
             {"destination": {"host": host, "subset": "v1"}, "weight": weight},
             {"destination": {"host": host, "subset": "v2"}, "weight": 100 - weight}]}]}})
+}
+
+fn destination_rule(index: usize) -> Value {
+    json!({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
+        "metadata": {"name": format!("s{index}"), "namespace": "shop"},
+        "spec": {"host": format!("s{index}.example"), "subsets": [
+            {"name": "v1", "labels": {"version": "v1"}}, {"name": "v2", "labels": {"version": "v2"}}]}})
 }
 
 /// Peak and present memory in MiB.
@@ -157,6 +167,7 @@ async fn from_the_start_to_all_filters(#[case] source: &str, #[case] services: u
     let aeraki = world.start(&[&format!("--config-source={source}")]);
     aeraki.until_synced().await;
     let synced = began.elapsed();
+    let (when_synced, _) = memory(&aeraki);
     until_all_are_written(&aeraki, 2 * services).await;
     let written = began.elapsed();
     let (peak, now) = memory(&aeraki);
@@ -165,7 +176,7 @@ async fn from_the_start_to_all_filters(#[case] source: &str, #[case] services: u
     let aeraki = world.start(&[&format!("--config-source={source}")]);
     aeraki.until_synced().await;
     println!(
-        "{source}, {services} services: all seen after {synced:?}, {} EnvoyFilters written after {written:?}; a restart has seen all after {:?}; peak {peak} MiB, now {now} MiB, idle without services {without_services} MiB",
+        "{source}, {services} services: all seen after {synced:?}, {} EnvoyFilters written after {written:?}; a restart has seen all after {:?}; peak {peak} MiB ({when_synced} MiB when all was seen), now {now} MiB, idle without services {without_services} MiB",
         2 * services,
         again.elapsed()
     );

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -164,12 +165,29 @@ subjects: [{kind: ServiceAccount, name: aeraki, namespace: istio-system}]
 
     /// `aeraki run` as it stands in a cluster: from istiod, elected.
     pub(crate) fn start(&self, args: &[&str]) -> Aeraki {
-        let kubeconfig = self.bed.kubeconfig();
-        self.start_as(&kubeconfig, &self.bed.istiod().grpc_tls.to_string(), args)
+        self.start_with(args, |_| {})
+    }
+
+    /// The same with something more said of the command.
+    pub(crate) fn start_with(&self, args: &[&str], say: impl FnOnce(&mut Command)) -> Aeraki {
+        let istiod = self.bed.istiod().grpc_tls.to_string();
+        let (number, mut command) = self.command(&self.bed.kubeconfig(), &istiod, args);
+        say(&mut command);
+        self.run(number, command)
     }
 
     /// The same with another way to the API server or to istiod.
     pub(crate) fn start_as(&self, kubeconfig: &Path, istiod: &str, args: &[&str]) -> Aeraki {
+        let (number, command) = self.command(kubeconfig, istiod, args);
+        self.run(number, command)
+    }
+
+    fn run(&self, number: usize, command: Command) -> Aeraki {
+        let process = self.bed.run(&format!("aeraki-{number}"), command).unwrap();
+        Aeraki { process }
+    }
+
+    fn command(&self, kubeconfig: &Path, istiod: &str, args: &[&str]) -> (usize, Command) {
         // A number of its own keeps it from waiting for the Lease, or reading the log, of a test that was before.
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let mut command = command(args);
@@ -183,8 +201,7 @@ subjects: [{kind: ServiceAccount, name: aeraki, namespace: istio-system}]
             .arg(self.file("token"))
             .arg("--istiod-root-cert")
             .arg(self.file("root.pem"));
-        let process = self.bed.run(&format!("aeraki-{number}"), command).unwrap();
-        Aeraki { process }
+        (number, command)
     }
 
     /// The EnvoyFilters that are there.

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use anyhow::{Context as _, Result, bail};
 use tokio::task::JoinSet;
+use tracing::debug;
 
 /// All of them, each with its name.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ impl Tasks {
         name: &'static str,
         task: impl Future<Output = Result<()>> + Send + 'static,
     ) {
+        debug!(name, "Task started");
+        let task = failpoint::around(name, task);
         self.0.spawn(async move { (name, task.await) });
     }
 
@@ -54,6 +57,41 @@ impl Tasks {
             }
         }
         Ok(())
+    }
+}
+
+/// Ends a task before its time, for tests of the whole command. No release has it.
+#[cfg(debug_assertions)]
+mod failpoint {
+    use super::*;
+
+    /// `end:<task>` or `panic:<task>`.
+    const VARIABLE: &str = "AERAKI_FAILPOINT";
+
+    /// The task, unless the environment says that it must end; it does when it would be waiting for the first time.
+    pub(super) async fn around(
+        name: &'static str,
+        task: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        let asked = std::env::var(VARIABLE).unwrap_or_default();
+        match asked.split_once(':') {
+            Some((how, which)) if which == name => tokio::select! {
+                biased;
+                ended = task => ended,
+                () = tokio::task::yield_now() => {
+                    assert!(how != "panic", "as the failpoint says");
+                    Ok(())
+                }
+            },
+            _ => task.await,
+        }
+    }
+}
+
+#[cfg(not(debug_assertions))]
+mod failpoint {
+    pub(super) async fn around<T>(_: &'static str, task: impl Future<Output = T>) -> T {
+        task.await
     }
 }
 
