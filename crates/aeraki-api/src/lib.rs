@@ -8,12 +8,14 @@
 //! - [`envoy`]: the filter and cluster configurations that we emit, in snake_case JSON.
 //! - [`kubernetes`]: the few fields that we read of core objects.
 //! - [`schema`]: the fields of Istio's messages, as data.
+//! - [`Packed`]: a message kept in its wire form.
 //! - [`Cr`]: the envelope of a custom resource, [`IstioKind`] what its API is called.
 
 mod duration;
 mod json_struct;
 mod nulls;
 mod object;
+mod packed;
 mod proto;
 mod timestamp;
 mod typed_config;
@@ -31,5 +33,6 @@ pub use duration::{Duration, ParseDurationError};
 pub use json_struct::JsonStruct;
 pub use nulls::strip_nulls;
 pub use object::{Cr, IstioKind, ObjectMeta};
+pub use packed::Packed;
 pub use timestamp::{ParseTimestampError, Timestamp};
 pub use typed_config::typed_config;

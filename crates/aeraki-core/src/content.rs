@@ -93,12 +93,14 @@ impl Content {
             || lacks(&self.annotations, &wanted.annotations)
     }
 
-    /// The same content; the spec's text is that of `other` where it is equal, so that it is kept once.
+    /// The same content; what is equal in `other` is kept once.
     #[must_use]
     pub fn sharing(mut self, other: &Self) -> Self {
         if self.spec == other.spec {
             self.spec = Arc::clone(&other.spec);
         }
+        self.labels.share(&other.labels);
+        self.annotations.share(&other.annotations);
         self
     }
 

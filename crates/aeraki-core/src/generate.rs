@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use aeraki_api::networking::ServiceEntry;
+
 use crate::annotation;
 use crate::assemble::{Assembly, Filter};
 use crate::claims::{ClaimKey, Claimant};
@@ -15,10 +17,10 @@ use crate::listener::{self, ListenerMatch, Outbound};
 use crate::loadable;
 use crate::names;
 use crate::near_miss;
-use crate::object::{Object, ObjectKey};
+use crate::object::{Body, ObjectKey};
 use crate::port_name::{self, PortName};
 use crate::registry::{Decision, Registration, Routing};
-use crate::scope::{self, Audience, Target};
+use crate::scope::{self, AppliedRule, Audience, Target};
 use crate::service::{Port, Selector, Service, TargetPort, Transport, WORKLOAD_SELECTOR};
 use crate::world::{InboundPlace, World};
 
@@ -36,9 +38,15 @@ pub(crate) struct Output {
 pub(crate) fn generate(world: &World, key: &ObjectKey) -> Output {
     let mut output = Output::default();
     let services = world.services_of(key);
-    check_hosts(world, key, &mut output);
+    let entry = match world.object(key).map(|object| &object.body) {
+        Some(Body::ServiceEntry { spec, .. }) => Some(spec.get()),
+        _ => None,
+    };
+    if let Some(entry) = &entry {
+        check_hosts(entry, key, &mut output);
+    }
     for (index, service) in services.iter().enumerate() {
-        check_export_to(world, service, &mut output.diagnostics);
+        check_export_to(world, service, entry.as_ref(), &mut output.diagnostics);
         let mut numbers = BTreeSet::new();
         for port in service.ports() {
             let decision = world.decide(port);
@@ -68,12 +76,7 @@ pub(crate) fn generate(world: &World, key: &ObjectKey) -> Output {
 }
 
 /// Hosts that no Envoy name could be made of are left out when services are read; here they are reported.
-fn check_hosts(world: &World, key: &ObjectKey, output: &mut Output) {
-    let Some(crate::object::Body::ServiceEntry { spec, .. }) =
-        world.object(key).map(|object| &object.body)
-    else {
-        return;
-    };
+fn check_hosts(spec: &ServiceEntry, key: &ObjectKey, output: &mut Output) {
     if spec.hosts.is_empty() {
         let diagnostic = Diagnostic::new(&catalogue::REFUSED_OBJECT, key, "it has no hosts");
         output.diagnostics.push(diagnostic.at("spec.hosts"));
@@ -90,14 +93,19 @@ fn check_hosts(world: &World, key: &ObjectKey, output: &mut Output) {
 }
 
 /// Entries of `exportTo` that name no namespace are left aside, so that they widen nothing.
-fn check_export_to(world: &World, service: &Service, report: &mut Vec<Diagnostic>) {
+fn check_export_to(
+    world: &World,
+    service: &Service,
+    entry: Option<&ServiceEntry>,
+    report: &mut Vec<Diagnostic>,
+) {
     let has_ours = service
         .ports()
         .iter()
         .any(|port| matches!(world.decide(port), Decision::Ours(_)));
-    for (index, entry) in service.export_to().enumerate() {
-        if has_ours && !crate::visibility::is_entry(entry) {
-            let sentence = format!("exportTo names `{entry}`, which is no namespace");
+    for (index, named) in service.export_to(entry).enumerate() {
+        if has_ours && !crate::visibility::is_entry(named) {
+            let sentence = format!("exportTo names `{named}`, which is no namespace");
             let diagnostic =
                 Diagnostic::new(&catalogue::REFUSED_OBJECT, service.object(), sentence);
             report.push(diagnostic.at(format!("spec.exportTo[{index}]")));
@@ -357,7 +365,7 @@ impl PortTask<'_> {
         };
         let mut well = true;
         for (index, audience) in audiences.iter().enumerate() {
-            let Some(drafts) = self.drafts(audience.rule, inbound, output) else {
+            let Some(drafts) = self.drafts(audience.rule.clone(), inbound, output) else {
                 well = false;
                 continue;
             };
@@ -375,7 +383,7 @@ impl PortTask<'_> {
             let of_drafts = outbound
                 .iter()
                 .flat_map(|draft| draft.sources.iter().cloned());
-            let rule = audience.rule.map(|rule| rule.key.clone());
+            let rule = audience.rule.as_ref().map(|rule| rule.object.key.clone());
             let sources: Vec<ObjectKey> = rule.into_iter().chain(of_drafts).collect();
             let assembly = self.assembly(&sources);
             output
@@ -423,7 +431,7 @@ impl PortTask<'_> {
     /// Runs the generator, and turns whatever goes wrong into a diagnostic. `None`: it failed.
     fn drafts(
         &self,
-        rule: Option<&Object>,
+        rule: Option<AppliedRule<'_>>,
         inbound: Option<&InboundSide<'_>>,
         output: &mut Output,
     ) -> Option<Vec<FilterDraft>> {

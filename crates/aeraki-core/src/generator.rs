@@ -12,9 +12,10 @@ use crate::cluster_name;
 use crate::diagnostic::{Diagnostic, catalogue};
 use crate::draft::FilterDraft;
 use crate::host::Host;
-use crate::object::{Body, Kind, Object, ObjectKey};
+use crate::object::{Kind, Object, ObjectKey};
 use crate::registry::Registration;
 use crate::route::{self, RouteTable};
+use crate::scope::AppliedRule;
 use crate::service::{Port, Service};
 use crate::settings::Settings;
 use crate::world::World;
@@ -117,9 +118,11 @@ pub struct ServiceContext<'a> {
     registration: &'static Registration,
     service: &'a Service,
     port: &'a Port,
-    rule: Option<&'a Object>,
+    rule: Option<AppliedRule<'a>>,
     inbound: Option<Inbound>,
     findings: RefCell<Findings>,
+    /// The subsets that are defined for hosts that were asked about.
+    subsets: RefCell<Vec<(Host, Vec<String>)>>,
 }
 
 impl<'a> ServiceContext<'a> {
@@ -128,7 +131,7 @@ impl<'a> ServiceContext<'a> {
         registration: &'static Registration,
         service: &'a Service,
         port: &'a Port,
-        rule: Option<&'a Object>,
+        rule: Option<AppliedRule<'a>>,
         inbound: Option<Inbound>,
     ) -> Self {
         let findings = RefCell::default();
@@ -140,6 +143,7 @@ impl<'a> ServiceContext<'a> {
             rule,
             inbound,
             findings,
+            subsets: RefCell::default(),
         }
     }
 
@@ -170,7 +174,7 @@ impl<'a> ServiceContext<'a> {
     /// The VirtualService that applies, if any.
     #[must_use]
     pub fn virtual_service(&self) -> Option<&'a Object> {
-        self.rule
+        self.rule.as_ref().map(|rule| rule.object)
     }
 
     /// Istio's cluster of this service and port, which is also the usual stat prefix.
@@ -183,17 +187,15 @@ impl<'a> ServiceContext<'a> {
     /// or one route to the service itself. What had to be left out is reported.
     #[must_use]
     pub fn outbound_routes(&self) -> RouteTable {
-        match self.rule.map(|rule| (rule, &rule.body)) {
-            Some((rule, Body::VirtualService(spec))) => {
-                route::extract::from_virtual_service(self, rule, spec)
-            }
-            _ => RouteTable::to(self.outbound_cluster()),
+        match &self.rule {
+            Some(rule) => route::extract::from_virtual_service(self, rule.object, &rule.spec),
+            None => RouteTable::to(self.outbound_cluster()),
         }
     }
 
     /// The visible DestinationRule that applies to the service's own host.
     #[must_use]
-    pub fn destination_rule(&self) -> Option<&'a DestinationRule> {
+    pub fn destination_rule(&self) -> Option<DestinationRule> {
         self.world
             .destination_rules_of(self.service.host(), self.service)
             .next()
@@ -258,9 +260,15 @@ impl<'a> ServiceContext<'a> {
 
     pub(crate) fn subset_is_defined(&self, host: &Host, subset: &str) -> bool {
         self.take_interest(Interest::Host(host.clone()));
-        self.world
-            .destination_rules_of(host, self.service)
-            .any(|rule| rule.subsets.iter().any(|defined| defined.name == subset))
+        let mut known = self.subsets.borrow_mut();
+        let place = known.iter().position(|(of, _)| of == host);
+        let place = place.unwrap_or_else(|| {
+            let rules = self.world.destination_rules_of(host, self.service);
+            let subsets = rules.flat_map(|rule| rule.subsets);
+            known.push((host.clone(), subsets.map(|subset| subset.name).collect()));
+            known.len() - 1
+        });
+        known[place].1.iter().any(|defined| defined == subset)
     }
 
     pub(crate) fn take_interest(&self, interest: Interest) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use aeraki_api::kubernetes::{EndpointSlice, ServiceSpec};
 use aeraki_api::networking::{DestinationRule, ServiceEntry, VirtualService};
-use aeraki_api::{Cr, ObjectMeta, Timestamp, kubernetes};
+use aeraki_api::{Cr, ObjectMeta, Packed, Timestamp, kubernetes};
 use serde::de::{self, Deserialize, Deserializer};
 
 use crate::table::Keyed;
@@ -140,14 +140,14 @@ pub struct Metadata {
     pub created: Option<Timestamp>,
 }
 
-/// The decoded body of an object.
+/// The body of an object. Istio's messages are kept packed, since there may be ten thousands of each.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Body {
     /// A ServiceEntry, and the addresses istiod gave it (`status.addresses`).
     ServiceEntry {
         /// The spec.
-        spec: Box<ServiceEntry>,
+        spec: Packed<ServiceEntry>,
         /// `status.addresses` as (host, value); an empty host is every host.
         auto_addresses: Vec<(String, String)>,
     },
@@ -156,9 +156,9 @@ pub enum Body {
     /// One slice of a Service's endpoints.
     EndpointSlice(Box<EndpointSlice>),
     /// A VirtualService.
-    VirtualService(Box<VirtualService>),
+    VirtualService(Packed<VirtualService>),
     /// A DestinationRule.
-    DestinationRule(Box<DestinationRule>),
+    DestinationRule(Packed<DestinationRule>),
     /// The whole JSON of an object of a kind that some protocol declared as an input.
     Extra(Extra),
 }
@@ -262,7 +262,7 @@ impl Object {
 impl From<Cr<ServiceEntry>> for Object {
     fn from(cr: Cr<ServiceEntry>) -> Self {
         let auto_addresses = auto_addresses(cr.status.as_ref());
-        let spec = Box::new(cr.spec);
+        let spec = Packed::of(&cr.spec);
         Self::new(
             Kind::SERVICE_ENTRY,
             cr.metadata,
@@ -276,29 +276,15 @@ impl From<Cr<ServiceEntry>> for Object {
 
 impl From<Cr<VirtualService>> for Object {
     fn from(cr: Cr<VirtualService>) -> Self {
-        let mut spec = Box::new(cr.spec);
-        for rule in &mut spec.http {
-            rule.r#match.shrink_to_fit();
-            rule.route.shrink_to_fit();
-        }
-        spec.http.shrink_to_fit();
-        Self::new(
-            Kind::VIRTUAL_SERVICE,
-            cr.metadata,
-            Body::VirtualService(spec),
-        )
+        let body = Body::VirtualService(Packed::of(&cr.spec));
+        Self::new(Kind::VIRTUAL_SERVICE, cr.metadata, body)
     }
 }
 
 impl From<Cr<DestinationRule>> for Object {
     fn from(cr: Cr<DestinationRule>) -> Self {
-        let mut spec = Box::new(cr.spec);
-        spec.subsets.shrink_to_fit();
-        Self::new(
-            Kind::DESTINATION_RULE,
-            cr.metadata,
-            Body::DestinationRule(spec),
-        )
+        let body = Body::DestinationRule(Packed::of(&cr.spec));
+        Self::new(Kind::DESTINATION_RULE, cr.metadata, body)
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use aeraki_api::Packed;
+use aeraki_api::networking::ServiceEntry;
 use rustc_hash::FxHashMap;
 
 use crate::object::{Body, ConfigEvent, Kind, Object, ObjectKey};
@@ -81,7 +83,7 @@ impl Overlay {
 fn facts(object: Arc<Object>) -> Arc<Object> {
     let mut facts = Arc::unwrap_or_clone(object);
     if let Body::ServiceEntry { spec, .. } = &mut facts.body {
-        **spec = aeraki_api::networking::ServiceEntry::default();
+        *spec = Packed::of(&ServiceEntry::default());
     }
     Arc::new(facts)
 }
@@ -131,7 +133,7 @@ mod tests {
         };
         let interface = object.meta.annotations["interface"].clone();
         let address = auto_addresses.first().map(|(_, value)| value.clone());
-        (interface, spec.hosts[0].clone(), address)
+        (interface, spec.get().hosts.remove(0), address)
     }
 
     fn words(

@@ -180,11 +180,14 @@ impl Service {
         &self.visibility
     }
 
-    /// The entries of its object's `exportTo`, as written.
-    pub(crate) fn export_to(&self) -> impl Iterator<Item = &str> {
-        let (list, annotation) = match &self.object.body {
-            Body::ServiceEntry { spec, .. } => (&spec.export_to[..], None),
-            _ => (&[][..], self.object.meta.annotations.get(EXPORT_TO)),
+    /// The entries of its object's `exportTo`, as written; `entry` is the spec of a ServiceEntry.
+    pub(crate) fn export_to<'a>(
+        &'a self,
+        entry: Option<&'a ServiceEntry>,
+    ) -> impl Iterator<Item = &'a str> {
+        let (list, annotation) = match entry {
+            Some(spec) => (&spec.export_to[..], None),
+            None => (&[][..], self.object.meta.annotations.get(EXPORT_TO)),
         };
         let annotated = annotation.into_iter().flat_map(|list| list.split(','));
         list.iter().map(String::as_str).chain(annotated)
@@ -238,12 +241,14 @@ pub(crate) fn services_of(
         Body::ServiceEntry {
             spec,
             auto_addresses,
-        } => spec
-            .hosts
-            .iter()
-            .filter(|host| !crate::host::has_forbidden_characters(host))
-            .map(|host| from_entry(object, spec, auto_addresses, Host::new(host)))
-            .collect(),
+        } => {
+            let spec = spec.get();
+            let hosts = spec.hosts.iter();
+            hosts
+                .filter(|host| !crate::host::has_forbidden_characters(host))
+                .map(|host| from_entry(object, &spec, auto_addresses, Host::new(host)))
+                .collect()
+        }
         Body::Service(spec) if spec.type_ != "ExternalName" => {
             vec![from_service(object, spec, slices, settings)]
         }

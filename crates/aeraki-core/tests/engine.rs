@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use aeraki_api::Cr;
 use aeraki_api::networking::{DestinationRule, EnvoyFilter, ServiceEntry, VirtualService};
+use aeraki_api::{Cr, Packed};
 use aeraki_core::draft::{Direction, FilterDraft, NetworkFilter, Placement};
 use aeraki_core::engine::Engine;
 use aeraki_core::generator::{GenerateError, Generator, ServiceContext};
@@ -67,7 +67,11 @@ fn private_entry(name: &str, mood: &str) -> ConfigEvent {
     };
     let mut object = Arc::unwrap_or_clone(object);
     if let Body::ServiceEntry { spec, .. } = &mut object.body {
-        spec.export_to = vec![".".to_owned()];
+        let export_to = vec![".".to_owned()];
+        *spec = Packed::of(&ServiceEntry {
+            export_to,
+            ..spec.get()
+        });
     }
     ConfigEvent::Put(Arc::new(object))
 }
@@ -375,7 +379,11 @@ fn many(count: usize) -> Vec<ConfigEvent> {
         };
         let mut object = Arc::unwrap_or_clone(object);
         if let Body::ServiceEntry { spec, .. } = &mut object.body {
-            spec.addresses = vec![format!("240.240.{}.{}", 1 + n / 200, 1 + n % 200)];
+            let addresses = vec![format!("240.240.{}.{}", 1 + n / 200, 1 + n % 200)];
+            *spec = Packed::of(&ServiceEntry {
+                addresses,
+                ..spec.get()
+            });
         }
         ConfigEvent::Put(Arc::new(object))
     };

@@ -197,6 +197,7 @@ fn on_istios_clusters(
 ) -> Result<Vec<ClusterPatch>, GenerateError> {
     report_proxy_mode(ctx, given, &options, &pool);
     let rule = ctx.destination_rule();
+    let rule = rule.as_ref();
     if !pool.is_empty() && rule.is_some_and(|rule| says_tcp(rule, ctx.port().number())) {
         let sentence = "a DestinationRule sets the connection pool of the host, and it counts";
         let code = &codes::POOL_OF_DESTINATION_RULE;

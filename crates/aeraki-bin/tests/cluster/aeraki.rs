@@ -1,5 +1,6 @@
 //! A running `aeraki run`.
 
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -14,9 +15,12 @@ pub(crate) struct Aeraki {
     pub(crate) process: Process,
 }
 
-/// The command with these arguments; its pages are on ports of its own, its log is JSON.
-pub(crate) fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_aeraki"));
+/// The command as it is.
+pub(crate) const AERAKI: &str = env!("CARGO_BIN_EXE_aeraki");
+
+/// `<program> run` with these arguments; its pages are on ports of its own, its log is JSON.
+pub(crate) fn command(program: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command
         .arg("run")
         .args([

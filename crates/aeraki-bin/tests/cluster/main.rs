@@ -15,6 +15,7 @@ mod fake;
 mod fake_istiod;
 mod following;
 mod pace;
+mod panics;
 mod proxies;
 mod tasks;
 mod world;

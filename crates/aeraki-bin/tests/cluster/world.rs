@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use tokio::time::{sleep, timeout};
 
-use crate::aeraki::{Aeraki, command};
+use crate::aeraki::{AERAKI, Aeraki, command};
 
 /// Long enough for a machine that does other things too; nothing waits so long when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,6 +39,13 @@ static TURN: Mutex<()> = Mutex::const_new(());
 
 /// EnvoyFilters by `<namespace>/<name>`.
 pub(crate) type Filters = BTreeMap<String, Value>;
+
+/// What is started, and how it gets to the servers.
+struct Ways<'a> {
+    program: &'a Path,
+    kubeconfig: PathBuf,
+    istiod: String,
+}
 
 /// A mesh without config.
 pub(crate) struct World {
@@ -170,15 +177,37 @@ subjects: [{kind: ServiceAccount, name: aeraki, namespace: istio-system}]
 
     /// The same with something more said of the command.
     pub(crate) fn start_with(&self, args: &[&str], say: impl FnOnce(&mut Command)) -> Aeraki {
-        let istiod = self.bed.istiod().grpc_tls.to_string();
-        let (number, mut command) = self.command(&self.bed.kubeconfig(), &istiod, args);
+        let (number, mut command) = self.command(&self.usual(), args);
         say(&mut command);
         self.run(number, command)
     }
 
+    /// The same of another program than the command as it is.
+    pub(crate) fn start_program(&self, program: &Path, args: &[&str]) -> Aeraki {
+        let ways = Ways {
+            program,
+            ..self.usual()
+        };
+        let (number, command) = self.command(&ways, args);
+        self.run(number, command)
+    }
+
+    fn usual(&self) -> Ways<'static> {
+        Ways {
+            program: Path::new(AERAKI),
+            kubeconfig: self.bed.kubeconfig(),
+            istiod: self.bed.istiod().grpc_tls.to_string(),
+        }
+    }
+
     /// The same with another way to the API server or to istiod.
     pub(crate) fn start_as(&self, kubeconfig: &Path, istiod: &str, args: &[&str]) -> Aeraki {
-        let (number, command) = self.command(kubeconfig, istiod, args);
+        let ways = Ways {
+            kubeconfig: kubeconfig.to_owned(),
+            istiod: istiod.to_owned(),
+            ..self.usual()
+        };
+        let (number, command) = self.command(&ways, args);
         self.run(number, command)
     }
 
@@ -187,17 +216,17 @@ subjects: [{kind: ServiceAccount, name: aeraki, namespace: istio-system}]
         Aeraki { process }
     }
 
-    fn command(&self, kubeconfig: &Path, istiod: &str, args: &[&str]) -> (usize, Command) {
+    fn command(&self, ways: &Ways<'_>, args: &[&str]) -> (usize, Command) {
         // A number of its own keeps it from waiting for the Lease, or reading the log, of a test that was before.
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let mut command = command(args);
+        let mut command = command(ways.program, args);
         if !args.iter().any(|arg| arg.starts_with("--election-id")) {
             command.arg(format!("--election-id=of-test-{number}"));
         }
         command
             .arg("--kubeconfig")
-            .arg(kubeconfig)
-            .args(["--istiod-address", istiod, "--istiod-token"])
+            .arg(&ways.kubeconfig)
+            .args(["--istiod-address", &ways.istiod, "--istiod-token"])
             .arg(self.file("token"))
             .arg("--istiod-root-cert")
             .arg(self.file("root.pem"));
@@ -221,6 +250,16 @@ subjects: [{kind: ServiceAccount, name: aeraki, namespace: istio-system}]
 
     /// Waits until the EnvoyFilters are like this, and returns them.
     pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Filters) -> bool) -> Filters {
+        self.until_within(0, what, is_so).await
+    }
+
+    /// The same, with patience for so many failures in a row: after each the pause is longer, up to eight seconds.
+    pub(crate) async fn until_within(
+        &self,
+        failures: u32,
+        what: &str,
+        is_so: impl Fn(&Filters) -> bool,
+    ) -> Filters {
         let look = async {
             loop {
                 let filters = self.filters().await;
@@ -230,7 +269,7 @@ subjects: [{kind: ServiceAccount, name: aeraki, namespace: istio-system}]
                 sleep(Duration::from_millis(50)).await;
             }
         };
-        match timeout(PATIENCE, look).await {
+        match timeout(PATIENCE + failures * Duration::from_secs(8), look).await {
             Ok(filters) => filters,
             Err(_) => panic!(
                 "never so: {what}; there are {:#?}",

@@ -1,12 +1,14 @@
-//! A few keys and values, such as labels, in two pieces of memory.
+//! A few keys and values, such as labels, in two pieces of memory, which clones share.
+
+use std::sync::Arc;
 
 /// Keys with their values, sorted by key.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Pairs {
     /// All keys and values, one after the other.
-    text: Box<str>,
+    text: Arc<str>,
     /// Where each of them ends.
-    ends: Box<[u32]>,
+    ends: Arc<[u32]>,
 }
 
 impl Pairs {
@@ -14,6 +16,13 @@ impl Pairs {
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         let mut pairs = self.iter();
         pairs.find(|(known, _)| *known == key).map(|found| found.1)
+    }
+
+    /// Keeps the memory of `other` where both say the same.
+    pub(crate) fn share(&mut self, other: &Self) {
+        if self == other {
+            self.clone_from(other);
+        }
     }
 
     /// All keys with their values.

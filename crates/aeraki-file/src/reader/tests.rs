@@ -294,6 +294,7 @@ fn an_empty_field_is_the_default() {
     let Body::ServiceEntry { spec, .. } = &read.objects[0].object.body else {
         panic!("an entry")
     };
+    let spec = spec.get();
     assert_eq!((spec.resolution, spec.ports[0].name.as_str()), (0, ""));
 }
 

@@ -20,9 +20,9 @@ fn put(source: &mut Source, path: &str, content: &str) -> Update {
     source.update(Path::new(path), Some(content.as_bytes()))
 }
 
-fn host(object: &Object) -> &str {
+fn host(object: &Object) -> String {
     match &object.body {
-        Body::ServiceEntry { spec, .. } => &spec.hosts[0],
+        Body::ServiceEntry { spec, .. } => spec.get().hosts.remove(0),
         other => panic!("an entry, not {other:?}"),
     }
 }

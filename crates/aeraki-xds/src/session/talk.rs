@@ -128,7 +128,7 @@ impl Talk {
     pub(super) fn hosts(&self, name: &str) -> Vec<String> {
         let key = ObjectKey::new(Kind::SERVICE_ENTRY, "shop", name);
         match &self.engine[&key].body {
-            aeraki_core::object::Body::ServiceEntry { spec, .. } => spec.hosts.clone(),
+            aeraki_core::object::Body::ServiceEntry { spec, .. } => spec.get().hosts,
             other => panic!("{other:?}"),
         }
     }

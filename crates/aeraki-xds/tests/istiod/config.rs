@@ -64,8 +64,8 @@ async fn config_is_read_pushed_and_deleted() {
     let Body::ServiceEntry { spec, .. } = &object.body else {
         panic!("{object:?}")
     };
-    assert_eq!(spec.hosts, ["orders.pushed.com"]);
-    assert_eq!(spec.ports[0].number, 20880);
+    assert_eq!(spec.get().hosts, ["orders.pushed.com"]);
+    assert_eq!(spec.get().ports[0].number, 20880);
 
     let rules = "\
 {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: v, namespace: pushed},

@@ -99,7 +99,7 @@ impl Running {
 
     pub fn hosts(&self) -> Vec<String> {
         let hosts = |object: &Arc<Object>| match &object.body {
-            Body::ServiceEntry { spec, .. } => spec.hosts.clone(),
+            Body::ServiceEntry { spec, .. } => spec.get().hosts,
             other => panic!("{other:?}"),
         };
         self.objects.values().flat_map(hosts).collect()
