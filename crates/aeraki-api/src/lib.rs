@@ -8,10 +8,11 @@
 //! - [`envoy`]: the filter and cluster configurations that we emit, in snake_case JSON.
 //! - [`kubernetes`]: the few fields that we read of core objects.
 //! - [`schema`]: the fields of Istio's messages, as data.
-//! - [`Packed`]: a message kept in its wire form.
+//! - [`Packed`]: a message kept in its wire form, [`HasHead`] what is read of it most often.
 //! - [`Cr`]: the envelope of a custom resource, [`IstioKind`] what its API is called.
 
 mod duration;
+mod head;
 mod json_struct;
 mod nulls;
 mod object;
@@ -30,6 +31,7 @@ pub mod schema;
 pub use prost;
 
 pub use duration::{Duration, ParseDurationError};
+pub use head::{DestinationRuleHead, HasHead, ServiceEntryHead, SubsetHead, VirtualServiceHead};
 pub use json_struct::JsonStruct;
 pub use nulls::strip_nulls;
 pub use object::{Cr, IstioKind, ObjectMeta};

@@ -8,6 +8,8 @@ use std::marker::PhantomData;
 
 use prost::Message;
 
+use crate::head::HasHead;
+
 /// A message of type `M`. Equal messages are equal bytes: maps are written in the order of their keys.
 pub struct Packed<M> {
     bytes: Box<[u8]>,
@@ -34,6 +36,17 @@ impl<M: Message + Default> Packed<M> {
     }
 }
 
+impl<M: HasHead> Packed<M> {
+    /// Some fields of the message, without the cost of the others.
+    ///
+    /// # Panics
+    /// Never: the bytes were made from such a message.
+    #[must_use]
+    pub fn head(&self) -> M::Head {
+        M::Head::decode(&*self.bytes).expect("the bytes were made from such a message")
+    }
+}
+
 impl<M> Clone for Packed<M> {
     fn clone(&self) -> Self {
         Self {
@@ -57,7 +70,7 @@ impl<M: Message + Default + fmt::Debug> fmt::Debug for Packed<M> {
 
 #[cfg(test)]
 mod tests {
-    use crate::networking::{ServiceEntry, VirtualService};
+    use crate::networking::{DestinationRule, ServiceEntry, VirtualService};
     use serde_json::json;
 
     use super::*;
@@ -75,6 +88,36 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(Packed::of(&spec).get(), spec);
+    }
+
+    #[test]
+    fn a_head_says_what_its_message_says() {
+        let entry: ServiceEntry = serde_json::from_value(json!({
+            "hosts": ["a", "b"], "addresses": ["1.1.1.1"], "exportTo": [".", "x"], "resolution": "STATIC",
+        }))
+        .unwrap();
+        let head = Packed::of(&entry).head();
+        assert_eq!((head.hosts, head.export_to), (entry.hosts, entry.export_to));
+
+        let rule: VirtualService = serde_json::from_value(json!({
+            "hosts": ["a"], "gateways": ["mesh", "g"], "exportTo": ["*"], "http": [{"name": "x"}], "tcp": [{}],
+        }))
+        .unwrap();
+        let head = Packed::of(&rule).head();
+        assert_eq!(
+            (head.hosts, head.gateways, head.export_to),
+            (rule.hosts, rule.gateways, rule.export_to)
+        );
+
+        let rule: DestinationRule = serde_json::from_value(json!({
+            "host": "a", "trafficPolicy": {"tls": {"mode": "SIMPLE"}}, "exportTo": ["."],
+            "subsets": [{"name": "v1", "labels": {"v": "1"}}, {"name": ""}],
+        }))
+        .unwrap();
+        let head = Packed::of(&rule).head();
+        let names: Vec<String> = head.subsets.into_iter().map(|subset| subset.name).collect();
+        assert_eq!(names, ["v1", ""]);
+        assert_eq!((head.host, head.export_to), (rule.host, rule.export_to));
     }
 
     #[test]

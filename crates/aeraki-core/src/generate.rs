@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use aeraki_api::networking::ServiceEntry;
+use aeraki_api::ServiceEntryHead;
 
 use crate::annotation;
 use crate::assemble::{Assembly, Filter};
@@ -17,10 +17,10 @@ use crate::listener::{self, ListenerMatch, Outbound};
 use crate::loadable;
 use crate::names;
 use crate::near_miss;
-use crate::object::{Body, ObjectKey};
+use crate::object::{Body, Object, ObjectKey};
 use crate::port_name::{self, PortName};
 use crate::registry::{Decision, Registration, Routing};
-use crate::scope::{self, AppliedRule, Audience, Target};
+use crate::scope::{self, Audience, Target};
 use crate::service::{Port, Selector, Service, TargetPort, Transport, WORKLOAD_SELECTOR};
 use crate::world::{InboundPlace, World};
 
@@ -39,7 +39,7 @@ pub(crate) fn generate(world: &World, key: &ObjectKey) -> Output {
     let mut output = Output::default();
     let services = world.services_of(key);
     let entry = match world.object(key).map(|object| &object.body) {
-        Some(Body::ServiceEntry { spec, .. }) => Some(spec.get()),
+        Some(Body::ServiceEntry { spec, .. }) => Some(spec.head()),
         _ => None,
     };
     if let Some(entry) = &entry {
@@ -76,7 +76,7 @@ pub(crate) fn generate(world: &World, key: &ObjectKey) -> Output {
 }
 
 /// Hosts that no Envoy name could be made of are left out when services are read; here they are reported.
-fn check_hosts(spec: &ServiceEntry, key: &ObjectKey, output: &mut Output) {
+fn check_hosts(spec: &ServiceEntryHead, key: &ObjectKey, output: &mut Output) {
     if spec.hosts.is_empty() {
         let diagnostic = Diagnostic::new(&catalogue::REFUSED_OBJECT, key, "it has no hosts");
         output.diagnostics.push(diagnostic.at("spec.hosts"));
@@ -96,7 +96,7 @@ fn check_hosts(spec: &ServiceEntry, key: &ObjectKey, output: &mut Output) {
 fn check_export_to(
     world: &World,
     service: &Service,
-    entry: Option<&ServiceEntry>,
+    entry: Option<&ServiceEntryHead>,
     report: &mut Vec<Diagnostic>,
 ) {
     let has_ours = service
@@ -365,7 +365,7 @@ impl PortTask<'_> {
         };
         let mut well = true;
         for (index, audience) in audiences.iter().enumerate() {
-            let Some(drafts) = self.drafts(audience.rule.clone(), inbound, output) else {
+            let Some(drafts) = self.drafts(audience.rule, inbound, output) else {
                 well = false;
                 continue;
             };
@@ -383,7 +383,7 @@ impl PortTask<'_> {
             let of_drafts = outbound
                 .iter()
                 .flat_map(|draft| draft.sources.iter().cloned());
-            let rule = audience.rule.as_ref().map(|rule| rule.object.key.clone());
+            let rule = audience.rule.map(|rule| rule.key.clone());
             let sources: Vec<ObjectKey> = rule.into_iter().chain(of_drafts).collect();
             let assembly = self.assembly(&sources);
             output
@@ -431,7 +431,7 @@ impl PortTask<'_> {
     /// Runs the generator, and turns whatever goes wrong into a diagnostic. `None`: it failed.
     fn drafts(
         &self,
-        rule: Option<AppliedRule<'_>>,
+        rule: Option<&Object>,
         inbound: Option<&InboundSide<'_>>,
         output: &mut Output,
     ) -> Option<Vec<FilterDraft>> {
@@ -544,7 +544,9 @@ impl PortTask<'_> {
     fn report_idle_rules(&self, report: &mut Vec<Diagnostic>) {
         let protocol = self.registration.protocol();
         for (_, rule, spec) in self.world.virtual_services_of(self.service) {
-            if !spec.http.is_empty() && self.world.rule_counts(&rule.key.namespace, self.service) {
+            if !spec.get().http.is_empty()
+                && self.world.rule_counts(&rule.key.namespace, self.service)
+            {
                 let sentence = format!("{protocol} has no routes of its own; these have no effect");
                 let diagnostic = Diagnostic::new(&catalogue::INEXPRESSIBLE, &rule.key, sentence);
                 report.push(diagnostic.at("spec.http"));

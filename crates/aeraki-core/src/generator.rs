@@ -6,16 +6,16 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use aeraki_api::SubsetHead;
 use aeraki_api::networking::DestinationRule;
 
 use crate::cluster_name;
 use crate::diagnostic::{Diagnostic, catalogue};
 use crate::draft::FilterDraft;
 use crate::host::Host;
-use crate::object::{Kind, Object, ObjectKey};
+use crate::object::{Body, Kind, Object, ObjectKey};
 use crate::registry::Registration;
 use crate::route::{self, RouteTable};
-use crate::scope::AppliedRule;
 use crate::service::{Port, Service};
 use crate::settings::Settings;
 use crate::world::World;
@@ -118,11 +118,11 @@ pub struct ServiceContext<'a> {
     registration: &'static Registration,
     service: &'a Service,
     port: &'a Port,
-    rule: Option<AppliedRule<'a>>,
+    rule: Option<&'a Object>,
     inbound: Option<Inbound>,
     findings: RefCell<Findings>,
     /// The subsets that are defined for hosts that were asked about.
-    subsets: RefCell<Vec<(Host, Vec<String>)>>,
+    subsets: RefCell<Vec<(Host, Vec<SubsetHead>)>>,
 }
 
 impl<'a> ServiceContext<'a> {
@@ -131,7 +131,7 @@ impl<'a> ServiceContext<'a> {
         registration: &'static Registration,
         service: &'a Service,
         port: &'a Port,
-        rule: Option<AppliedRule<'a>>,
+        rule: Option<&'a Object>,
         inbound: Option<Inbound>,
     ) -> Self {
         let findings = RefCell::default();
@@ -174,7 +174,7 @@ impl<'a> ServiceContext<'a> {
     /// The VirtualService that applies, if any.
     #[must_use]
     pub fn virtual_service(&self) -> Option<&'a Object> {
-        self.rule.as_ref().map(|rule| rule.object)
+        self.rule
     }
 
     /// Istio's cluster of this service and port, which is also the usual stat prefix.
@@ -187,9 +187,11 @@ impl<'a> ServiceContext<'a> {
     /// or one route to the service itself. What had to be left out is reported.
     #[must_use]
     pub fn outbound_routes(&self) -> RouteTable {
-        match &self.rule {
-            Some(rule) => route::extract::from_virtual_service(self, rule.object, &rule.spec),
-            None => RouteTable::to(self.outbound_cluster()),
+        match self.rule.map(|rule| (rule, &rule.body)) {
+            Some((rule, Body::VirtualService(spec))) => {
+                route::extract::from_virtual_service(self, rule, &spec.get())
+            }
+            _ => RouteTable::to(self.outbound_cluster()),
         }
     }
 
@@ -199,6 +201,7 @@ impl<'a> ServiceContext<'a> {
         self.world
             .destination_rules_of(self.service.host(), self.service)
             .next()
+            .map(|(rule, _)| rule.get())
     }
 
     /// The service that `host` names, as seen from this one: its own namespace first, then the oldest that is visible.
@@ -264,11 +267,12 @@ impl<'a> ServiceContext<'a> {
         let place = known.iter().position(|(of, _)| of == host);
         let place = place.unwrap_or_else(|| {
             let rules = self.world.destination_rules_of(host, self.service);
-            let subsets = rules.flat_map(|rule| rule.subsets);
-            known.push((host.clone(), subsets.map(|subset| subset.name).collect()));
+            let subsets = rules.flat_map(|(_, head)| head.subsets);
+            known.push((host.clone(), subsets.collect()));
             known.len() - 1
         });
-        known[place].1.iter().any(|defined| defined == subset)
+        let (_, defined) = &known[place];
+        defined.iter().any(|defined| defined.name == subset)
     }
 
     pub(crate) fn take_interest(&self, interest: Interest) {

@@ -37,7 +37,7 @@ pub(crate) fn rules(world: &World) -> Vec<Diagnostic> {
 fn is_for_sidecars(rule: &Object) -> bool {
     match &rule.body {
         Body::VirtualService(spec) => {
-            let spec = spec.get();
+            let spec = spec.head();
             spec.gateways.is_empty() || spec.gateways.iter().any(|gateway| gateway == "mesh")
         }
         _ => true,

@@ -5,10 +5,7 @@
 //! goes before the common one.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 use std::sync::Arc;
-
-use aeraki_api::networking::VirtualService;
 
 use crate::diagnostic::{Diagnostic, Severity, catalogue};
 use crate::object::Object;
@@ -17,17 +14,10 @@ use crate::settings::Scope;
 use crate::visibility::Visibility;
 use crate::world::World;
 
-/// A VirtualService that applies.
-#[derive(Clone, Debug)]
-pub(crate) struct AppliedRule<'a> {
-    pub(crate) object: &'a Object,
-    pub(crate) spec: Rc<VirtualService>,
-}
-
 /// The namespaces in which one rule, or none, applies.
 pub(crate) struct Audience<'a> {
     /// The VirtualService that applies.
-    pub(crate) rule: Option<AppliedRule<'a>>,
+    pub(crate) rule: Option<&'a Object>,
     /// Where its filters are written.
     pub(crate) targets: Vec<Target>,
 }
@@ -42,7 +32,7 @@ pub(crate) struct Target {
 
 /// A VirtualService that counts, and who sees it.
 struct Candidate<'a> {
-    rule: AppliedRule<'a>,
+    rule: &'a Object,
     visibility: Visibility,
     /// It names the host itself, and does not only cover it.
     is_exact: bool,
@@ -66,10 +56,10 @@ pub(crate) fn audiences<'a>(
     let mut used = BTreeSet::new();
     for target in targets(world, service, &candidates, report) {
         let rule = rule_for(&candidates, &target, world);
-        used.extend(rule.as_ref().map(|rule| &rule.object.key));
+        used.extend(rule.map(|rule| &rule.key));
         match audiences
             .iter_mut()
-            .find(|audience| same(audience.rule.as_ref(), rule.as_ref()))
+            .find(|audience| same(audience.rule, rule))
         {
             // The common filter already says the same there.
             Some(audience) if target.overrides && !audience.targets[0].overrides => {}
@@ -81,15 +71,15 @@ pub(crate) fn audiences<'a>(
         }
     }
     for candidate in &candidates {
-        if !used.contains(&candidate.rule.object.key) {
+        if !used.contains(&candidate.rule.key) {
             report_shadowed(candidate, &candidates, service, report);
         }
     }
     audiences
 }
 
-fn same(a: Option<&AppliedRule<'_>>, b: Option<&AppliedRule<'_>>) -> bool {
-    a.map(|rule| &rule.object.key) == b.map(|rule| &rule.object.key)
+fn same(a: Option<&Object>, b: Option<&Object>) -> bool {
+    a.map(|rule| &rule.key) == b.map(|rule| &rule.key)
 }
 
 /// The rules that may apply, the one to go first standing first. Those for gateways alone are none.
@@ -100,6 +90,7 @@ fn candidates<'a>(
 ) -> Vec<Candidate<'a>> {
     let mut candidates = Vec::new();
     for (pattern, rule, spec) in world.virtual_services_of(service) {
+        let spec = spec.head();
         let for_sidecars = spec.gateways.is_empty() || spec.gateways.iter().any(|g| g == "mesh");
         if !for_sidecars {
             continue;
@@ -111,9 +102,8 @@ fn candidates<'a>(
         let export_to = spec.export_to.iter().map(String::as_str);
         let visibility = Visibility::from_export_to(export_to, &rule.key.namespace);
         let is_exact = pattern == service.host();
-        let spec = Rc::new(spec);
         candidates.push(Candidate {
-            rule: AppliedRule { object: rule, spec },
+            rule,
             visibility,
             is_exact,
         });
@@ -177,7 +167,7 @@ fn rule_for<'a>(
     candidates: &[Candidate<'a>],
     target: &Target,
     world: &World,
-) -> Option<AppliedRule<'a>> {
+) -> Option<&'a Object> {
     let root = &world.settings().root_namespace;
     let confined = world.settings().scope == Scope::ServiceNamespace;
     candidates
@@ -187,7 +177,7 @@ fn rule_for<'a>(
             Visibility::Namespaces(_) if target.namespace == *root && !confined => false,
             Visibility::Namespaces(namespaces) => namespaces.contains(&target.namespace),
         })
-        .map(|candidate| candidate.rule.clone())
+        .map(|candidate| candidate.rule)
 }
 
 fn report_foreign(rule: &Object, service: &Service, report: &mut Vec<Diagnostic>) {
@@ -207,11 +197,11 @@ fn report_shadowed(
     report: &mut Vec<Diagnostic>,
 ) {
     let sentence = match candidates.first() {
-        Some(first) if first.rule.object.key != loser.rule.object.key => {
+        Some(first) if first.rule.key != loser.rule.key => {
             format!(
                 "it does not apply to `{}`: {} goes first",
                 service.host(),
-                first.rule.object.key
+                first.rule.key
             )
         }
         _ => format!("no client of `{}` sees it", service.host()),
@@ -223,7 +213,7 @@ fn report_shadowed(
     } else {
         Severity::Info
     };
-    let diagnostic = Diagnostic::new(code, &loser.rule.object.key, sentence).at("spec.hosts");
+    let diagnostic = Diagnostic::new(code, &loser.rule.key, sentence).at("spec.hosts");
     report.push(diagnostic.severity(severity));
 }
 

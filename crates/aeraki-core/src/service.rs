@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use aeraki_api::Timestamp;
 use aeraki_api::kubernetes::{EndpointSlice, IntOrString, ServiceSpec};
 use aeraki_api::networking::{ServiceEntry, service_entry};
+use aeraki_api::{ServiceEntryHead, Timestamp};
 
 use crate::host::Host;
 use crate::object::{Body, Object, ObjectKey};
@@ -183,7 +183,7 @@ impl Service {
     /// The entries of its object's `exportTo`, as written; `entry` is the spec of a ServiceEntry.
     pub(crate) fn export_to<'a>(
         &'a self,
-        entry: Option<&'a ServiceEntry>,
+        entry: Option<&'a ServiceEntryHead>,
     ) -> impl Iterator<Item = &'a str> {
         let (list, annotation) = match entry {
             Some(spec) => (&spec.export_to[..], None),

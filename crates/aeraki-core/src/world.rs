@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use aeraki_api::kubernetes::EndpointSlice;
 use aeraki_api::networking::{DestinationRule, VirtualService};
+use aeraki_api::{DestinationRuleHead, Packed};
 use rustc_hash::FxHashMap;
 
 use crate::claims::Claims;
@@ -211,12 +212,14 @@ impl World {
             |host: &str| Host::resolve(host, &object.key.namespace, &self.settings.domain);
         match &object.body {
             Body::VirtualService(spec) => spec
-                .get()
+                .head()
                 .hosts
                 .iter()
                 .map(|host| (resolve(host), Said::VirtualService))
                 .collect(),
-            Body::DestinationRule(spec) => vec![(resolve(&spec.get().host), Said::DestinationRule)],
+            Body::DestinationRule(spec) => {
+                vec![(resolve(&spec.head().host), Said::DestinationRule)]
+            }
             Body::Extra(extra) => self
                 .registry
                 .input(object.key.kind.group(), object.key.kind.name())
@@ -347,10 +350,10 @@ impl World {
     pub(crate) fn virtual_services_of<'a>(
         &'a self,
         service: &'a Service,
-    ) -> impl Iterator<Item = (&'a Host, &'a Object, VirtualService)> {
+    ) -> impl Iterator<Item = (&'a Host, &'a Object, &'a Packed<VirtualService>)> {
         let covering = self.virtual_services.covering(service.host());
         covering.filter_map(|(pattern, Rule(object))| match &object.body {
-            Body::VirtualService(spec) => Some((pattern, &**object, spec.get())),
+            Body::VirtualService(spec) => Some((pattern, &**object, spec)),
             _ => None,
         })
     }
@@ -368,19 +371,20 @@ impl World {
         &'a self,
         host: &'h Host,
         from: &'h Service,
-    ) -> impl Iterator<Item = DestinationRule> + use<'a, 'h> {
+    ) -> impl Iterator<Item = (&'a Packed<DestinationRule>, DestinationRuleHead)> + use<'a, 'h>
+    {
         let of_host = self.service_at(host, from).map(Service::namespace);
         let covering = self.destination_rules.covering(host);
         covering.filter_map(move |(_, Rule(object))| {
             let Body::DestinationRule(rule) = &object.body else {
                 return None;
             };
-            let rule = rule.get();
+            let head = rule.head();
             let namespace = &object.key.namespace;
             let counts = self.rule_counts(namespace, from) || of_host == Some(namespace);
-            let export_to = rule.export_to.iter().map(String::as_str);
+            let export_to = head.export_to.iter().map(String::as_str);
             let visibility = Visibility::from_export_to(export_to, namespace);
-            (counts && visibility.includes(from.namespace())).then_some(rule)
+            (counts && visibility.includes(from.namespace())).then_some((rule, head))
         })
     }
 

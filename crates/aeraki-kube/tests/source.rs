@@ -87,7 +87,7 @@ async fn objects_are_seen_as_they_come_change_and_go() {
     let changed = annotated.replace("20880", "20881");
     cluster.apply(&changed).await.unwrap();
     let port = |body: &Body| match body {
-        Body::ServiceEntry { spec, .. } => spec.ports[0].number,
+        Body::ServiceEntry { spec, .. } => spec.get().ports[0].number,
         other => panic!("{other:?}"),
     };
     source
