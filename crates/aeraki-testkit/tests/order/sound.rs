@@ -234,22 +234,29 @@ pub(crate) fn nothing_leaves_its_export(
 }
 
 /// The namespaces that a service names in `exportTo`; `None` is all.
-fn exported(service: &Object) -> Option<BTreeSet<&str>> {
-    let list: Vec<&str> = match &service.body {
-        Body::ServiceEntry { spec, .. } => spec.export_to.iter().map(String::as_str).collect(),
+fn exported(service: &Object) -> Option<BTreeSet<String>> {
+    let list: Vec<String> = match &service.body {
+        Body::ServiceEntry { spec, .. } => spec.head().export_to,
         _ => {
             let annotation = service
                 .meta
                 .annotations
                 .get("networking.istio.io/exportTo")?;
-            annotation.split(',').map(str::trim).collect()
+            annotation
+                .split(',')
+                .map(|entry| entry.trim().to_owned())
+                .collect()
         }
     };
-    let own = &*service.key.namespace;
-    let named = list
-        .iter()
-        .map(|entry| if *entry == "." { own } else { entry });
-    (!list.is_empty() && !list.contains(&"*")).then(|| named.collect())
+    if list.is_empty() || list.iter().any(|entry| entry == "*") {
+        return None;
+    }
+    let own = &service.key.namespace;
+    let named = list.into_iter().map(|entry| match &*entry {
+        "." => own.to_string(),
+        _ => entry,
+    });
+    Some(named.collect())
 }
 
 /// Whether an object of the kind can stand for services.
