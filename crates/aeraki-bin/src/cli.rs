@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Error, Result};
 use clap::builder::Resettable;
-use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::console::{Color, Console, is_broken_pipe};
 use crate::{analyze, completion, generate, manifests, protocols, run, version};
@@ -17,6 +17,16 @@ const EXAMPLES: &str = "Examples:
                                             keep the EnvoyFilters right while the folder changes
 
 Exit codes: 0 success, 1 error, 2 wrong usage, 79 `analyze` found issues.";
+
+const RUN_EXAMPLES: &str = "Examples:
+  aeraki run --config-dir istio/ --output-dir out/
+                                            files in, files out
+  aeraki run                                in a pod: config from istiod, EnvoyFilters to the API server
+  aeraki run --config-source kube --kubeconfig ~/.kube/config
+                                            all from the API server, with a user's rights
+  aeraki run --print-config                 what would be in force, and end
+
+`-h` says each option in a line.";
 
 /// Speak Dubbo, Thrift, Redis, ZooKeeper and Kafka with stock Istio sidecars.
 ///
@@ -39,6 +49,7 @@ enum Command {
     /// Say what is wrong with Istio objects in files, and where
     Analyze(analyze::Args),
     /// Keep EnvoyFilters right while the config changes, until SIGTERM
+    #[command(after_help = RUN_EXAMPLES)]
     Run(Box<run::Args>),
     /// List the protocols of this binary and what each can express
     Protocols(protocols::Args),
@@ -68,7 +79,8 @@ pub(crate) fn usage(sentence: impl Into<String>) -> Error {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let parsed = without_empty_variables(Cli::command()).try_get_matches();
+    let command = last_word_counts(without_empty_variables(Cli::command()));
+    let parsed = command.try_get_matches();
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(answer) => {
@@ -99,6 +111,20 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
             } else {
                 arg
             }
+        })
+    })
+}
+
+/// Of an option that takes one value, the last one counts: who adds a flag to those of a manifest, or of a test bed, means
+/// to have it otherwise.
+fn last_word_counts(command: clap::Command) -> clap::Command {
+    command.mut_subcommands(|command| {
+        command.mut_args(|arg| match arg.get_action() {
+            ArgAction::Set | ArgAction::SetTrue => {
+                let itself = arg.get_id().clone();
+                arg.overrides_with(itself)
+            }
+            _ => arg,
         })
     })
 }

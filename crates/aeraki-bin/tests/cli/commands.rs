@@ -492,6 +492,37 @@ fn analyze_asks_for_the_prefix_where_istio_has_no_other_meaning_for_the_name() {
     );
 }
 
+#[test]
+fn of_an_option_given_twice_the_last_word_counts() {
+    let first = [
+        "run",
+        "--print-config",
+        "--election-id=one",
+        "--no-leader-election",
+    ];
+    let again = ["--election-id=two", "--no-leader-election"];
+    let ran = aeraki(&[&first[..], &again[..]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("electionId: two"), "{}", ran.out);
+    let both = aeraki(&[
+        "generate",
+        "-f",
+        "shop",
+        "-f",
+        "shop/orders.yaml",
+        "-o",
+        "json",
+        "-o",
+        "name",
+    ]);
+    assert_eq!(both.code, 0, "{}", both.err);
+    assert!(
+        both.out.lines().all(|line| !line.contains('{')),
+        "{}",
+        both.out
+    );
+}
+
 const SERVICE: &str = "apiVersion: v1
 kind: Service
 metadata: {name: orders, namespace: shop}
