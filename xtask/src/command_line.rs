@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 
+use crate::conformance;
 use crate::setup;
 use crate::static_binary;
 use crate::steps::{self, STEPS, Step};
@@ -16,6 +17,8 @@ Commands:
   test [STEP…] [OPTIONS]      Run every check in order, or the named ones
   static                      The release build as the image has it: one static binary, run in
                               an empty, read-only root
+  conformance [OPTIONS]       Real applications behind real sidecars, in network namespaces: which
+                              server answers the call; `--list` names the cases; needs root
   testbed up|down|status|…    Real etcd, kube-apiserver and istiod on this machine, to try things
                               out; `cargo xtask testbed help` has the rest
   help                        Print this
@@ -35,6 +38,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = String>) -> Result<bool> {
             Some(extra) => bail!("setup takes no arguments, not {extra:?}"),
             None => setup::run().map(|()| true),
         },
+        Some("conformance") => conformance::run(arguments),
         Some("static") => static_binary::check().map(|()| true),
         Some("testbed") => testbed::run(arguments),
         Some("test") => {

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
+mod applications;
 mod command_line;
+mod conformance;
 mod deploy_tools;
 mod process;
 mod setup;

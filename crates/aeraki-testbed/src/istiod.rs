@@ -1,6 +1,6 @@
 //! How istiod is started: its addresses, its settings, and when it is ready.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
@@ -25,10 +25,14 @@ pub struct Istiod {
 }
 
 impl Istiod {
-    pub(crate) fn at(ports: &mut Ports) -> Self {
+    /// Proxies reach it at `address`, loopback if there is none. The debug pages stay on loopback:
+    /// there alone istiod shows them without a token.
+    pub(crate) fn at(ports: &mut Ports, address: Option<IpAddr>) -> Self {
+        let address = address.unwrap_or(Ipv4Addr::LOCALHOST.into());
+        let mut for_proxies = || SocketAddr::new(address, ports.next().port());
         Self {
-            grpc_plain: ports.next(),
-            grpc_tls: ports.next(),
+            grpc_plain: for_proxies(),
+            grpc_tls: for_proxies(),
             http: ports.next(),
             https: ports.next(),
             monitoring: ports.next(),

@@ -4,7 +4,7 @@
 //! [`Options::with_sidecars`](crate::Options::with_sidecars): there istiod asks for none of them.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
@@ -24,6 +24,8 @@ pub struct SidecarOptions {
     namespace: String,
     address: String,
     metadata: Map<String, Value>,
+    admin: SocketAddr,
+    launcher: Vec<String>,
 }
 
 impl SidecarOptions {
@@ -43,6 +45,8 @@ impl SidecarOptions {
             namespace: namespace.to_owned(),
             address: "127.0.0.100".to_owned(),
             metadata,
+            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            launcher: vec![],
         }
     }
 
@@ -58,6 +62,21 @@ impl SidecarOptions {
     #[must_use]
     pub fn metadata(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.metadata.insert(field.to_owned(), value.into());
+        self
+    }
+
+    /// Where Envoy serves its admin page, instead of any port of loopback.
+    #[must_use]
+    pub fn admin(mut self, address: SocketAddr) -> Self {
+        self.admin = address;
+        self
+    }
+
+    /// A command that becomes Envoy, as `setpriv --reuid 1337`: what follows its words is Envoy's own
+    /// command line. It may lead into a network namespace that has a way to istiod.
+    #[must_use]
+    pub fn launcher<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+        self.launcher = words.into_iter().map(Into::into).collect();
         self
     }
 
@@ -99,7 +118,7 @@ impl SidecarOptions {
                 "lds_config": ads,
             },
             "static_resources": {"clusters": [cluster("xds-grpc", istiod.grpc_plain)]},
-            "admin": {"address": socket_address(SocketAddr::from(([127, 0, 0, 1], 0)))},
+            "admin": {"address": socket_address(self.admin)},
             // As Istio's own bootstrap has it; Envoy's default refuses many a regex.
             "layered_runtime": {"layers": [{
                 "name": "istio",
@@ -126,9 +145,19 @@ impl Sidecar {
         let config = directory.join("bootstrap.json");
         fs::write(&config, options.bootstrap(bed.istiod()).to_string())?;
         let admin_file = directory.join("admin");
-        let mut command = Command::new(aeraki_testcache::existing_envoy()?);
+        let envoy = aeraki_testcache::existing_envoy()?;
+        let mut command = match options.launcher.split_first() {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(envoy);
+                command
+            }
+            None => Command::new(envoy),
+        };
         command
             .args(["--disable-hot-restart", "--concurrency", "1"])
+            // As Istio's agent has it: what a listener's change does to open connections hangs on it.
+            .args(["--drain-time-s", "45", "--drain-strategy", "immediate"])
             .args(["--log-level", "warning", "--config-path"])
             .arg(&config)
             .arg("--admin-address-path")

@@ -1,0 +1,94 @@
+//! What the program understands. `cargo xtask conformance` passes its own arguments on, and says where programs are.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::isolation;
+use crate::mesh::Programs;
+use crate::suite::{self, Choice};
+
+#[derive(Parser)]
+#[command(
+    bin_name = "cargo xtask conformance",
+    about = "Real applications behind real sidecars: which server answers the call"
+)]
+struct Cli {
+    /// Only the cases of this protocol; may be repeated
+    #[arg(long = "protocol", value_name = "NAME", value_delimiter = ',')]
+    protocols: Vec<String>,
+    /// Only cases whose name contains this; may be repeated
+    #[arg(value_name = "CASE")]
+    names: Vec<String>,
+    /// Print the cases and what each proves, and run none
+    #[arg(long)]
+    list: bool,
+    /// How many cases may run at the same time
+    #[arg(long, value_name = "COUNT", default_value_t = 4)]
+    jobs: usize,
+    /// The command `aeraki`
+    #[arg(
+        long,
+        value_name = "FILE",
+        hide = true,
+        required_unless_present = "list"
+    )]
+    aeraki: Option<PathBuf>,
+    /// Where applications were set up
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        hide = true,
+        required_unless_present = "list"
+    )]
+    applications: Option<PathBuf>,
+    /// Where logs and config dumps of failed cases go
+    #[arg(long, value_name = "DIRECTORY", default_value = "target/conformance")]
+    output: PathBuf,
+}
+
+pub(crate) fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<bool> {
+    let choice = Choice {
+        protocols: cli.protocols,
+        names: cli.names,
+    };
+    let cases = choice.cases()?;
+    if cli.list {
+        for case in
+            suite::all().filter(|case| cases.iter().any(|(_, chosen)| chosen.name == case.name))
+        {
+            println!("{:<44} {}", case.name, case.proves);
+        }
+        return Ok(true);
+    }
+    let programs = Programs {
+        aeraki: cli.aeraki.context("clap requires it")?,
+        applications: cli.applications.context("clap requires it")?,
+    };
+    isolation::enter()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        // The first process of a process namespace gets no signal that it does not ask for.
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            passed = suite::run(&cases, programs, cli.jobs, &cli.output) => passed,
+            _ = interrupt.recv() => anyhow::bail!("interrupted"),
+            _ = terminate.recv() => anyhow::bail!("told to end"),
+        }
+    })
+}

@@ -1,0 +1,7 @@
+//! The suite as a program; `cargo xtask conformance` runs it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    aeraki_conformance::main()
+}

@@ -1,0 +1,155 @@
+//! The mesh that all cases share: the control plane, the controller and the pods.
+
+use std::any::{Any, TypeId};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use aeraki_testbed::{Cluster, Options, Testbed};
+use anyhow::{Context as _, Result};
+use tokio::sync::{Mutex, OnceCell, RwLock};
+
+use crate::client::Client;
+use crate::network::Network;
+
+use controller::Controller;
+use marker::Marker;
+pub use pod::{Pod, PodOptions};
+
+mod controller;
+mod marker;
+mod pod;
+mod settle;
+
+/// Where the programs lie that are not part of this crate.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    /// The command `aeraki`.
+    pub(crate) aeraki: PathBuf,
+    /// What `cargo xtask` has set up for applications: `python`, `zookeeper`, …
+    pub(crate) applications: PathBuf,
+}
+
+/// What the first one who asks for it makes.
+type Once<T> = Arc<OnceCell<Arc<T>>>;
+
+/// A real control plane, the real controller, and pods with real sidecars.
+pub struct Mesh {
+    programs: Programs,
+    bed: Testbed,
+    cluster: Cluster,
+    network: Network,
+    controller: Controller,
+    marker: Marker,
+    pods: RwLock<BTreeMap<String, Once<Pod>>>,
+    shared: Mutex<HashMap<TypeId, Once<dyn Any + Send + Sync>>>,
+}
+
+impl Mesh {
+    /// Starts all but pods: these come as they are asked for.
+    pub(crate) async fn start(programs: Programs) -> Result<Self> {
+        let network = Network::make()?;
+        let options = Options::default()
+            .with_sidecars()
+            .istiod_address(Network::GATEWAY.into());
+        let bed = Testbed::start(options).await?;
+        let cluster = bed.cluster().await?;
+        let controller = Controller::install(&bed, &cluster, &programs.aeraki).await?;
+        controller.start(&bed).await?;
+        Ok(Self {
+            programs,
+            bed,
+            cluster,
+            network,
+            controller,
+            marker: Marker::default(),
+            pods: RwLock::default(),
+            shared: Mutex::default(),
+        })
+    }
+
+    /// The API server as its admin.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// The control plane.
+    pub fn bed(&self) -> &Testbed {
+        &self.bed
+    }
+
+    /// The controller, `aeraki run`.
+    pub(crate) fn controller(&self) -> &Controller {
+        &self.controller
+    }
+
+    /// The pod of this name, started when it is first asked for. Every case that asks gets the same.
+    pub async fn pod(&self, options: &PodOptions) -> Result<Arc<Pod>> {
+        let slot = {
+            let mut pods = self.pods.write().await;
+            Arc::clone(pods.entry(options.network_name()).or_default())
+        };
+        let start = async || Ok(Arc::new(Pod::start(self, options).await?));
+        slot.get_or_try_init(start).await.cloned()
+    }
+
+    /// Every pod that runs, in the order of names.
+    pub(crate) async fn pods(&self) -> Vec<Arc<Pod>> {
+        let pods = self.pods.read().await;
+        pods.values().filter_map(|pod| pod.get().cloned()).collect()
+    }
+
+    /// What the cases of a protocol share, made by whoever asks first: one `T` for all.
+    pub async fn shared<T: Any + Send + Sync>(
+        &self,
+        start: impl AsyncFnOnce(&Self) -> Result<T>,
+    ) -> Result<Arc<T>> {
+        let slot = {
+            let mut shared = self.shared.lock().await;
+            Arc::clone(shared.entry(TypeId::of::<T>()).or_default())
+        };
+        let make = async || {
+            let value: Arc<dyn Any + Send + Sync> = Arc::new(start(self).await?);
+            anyhow::Ok(value)
+        };
+        let value = slot.get_or_try_init(make).await?;
+        Arc::clone(value)
+            .downcast()
+            .ok()
+            .context("it was stored under its own type")
+    }
+
+    /// A Python program of `applications/<protocol>/` in a pod, that is asked in lines of JSON.
+    pub fn python(&self, pod: &Pod, protocol: &str, program: &str) -> Result<Client> {
+        let python = self.programs.applications.join("python/bin/python");
+        let mut command = pod.command(&python.to_string_lossy());
+        command.arg(application(protocol).join(program));
+        let name = format!("{}-{program}", pod.name());
+        Client::start(&name, command, &self.logs().join(format!("{name}.log")))
+    }
+
+    /// What was set up for a protocol's applications.
+    pub fn application(&self, protocol: &str) -> PathBuf {
+        self.programs.applications.join(protocol)
+    }
+
+    /// Where each program of the mesh has its log.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.bed.directory().join("logs")
+    }
+
+    /// The command `aeraki` with these arguments.
+    fn aeraki(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.programs.aeraki);
+        command.args(arguments);
+        command
+    }
+}
+
+/// The sources of a protocol's applications.
+fn application(protocol: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("applications")
+        .join(protocol)
+}

@@ -1,0 +1,187 @@
+//! Redis: real servers, and the client library that applications use.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::case::{Case, Stage};
+use crate::client::Client;
+use crate::mesh::{Mesh, Pod, PodOptions};
+use crate::wait::until_so;
+
+mod routing;
+
+pub(crate) const CASES: &[Case] = routing::CASES;
+
+const NAMESPACE: &str = "redis";
+
+/// The port of each server that has no other.
+const PORT: u16 = 6379;
+
+/// A client pod and two servers. Keys have the case's name in them, so cases never meet in a server.
+struct Redis {
+    client: Client,
+    pod: Arc<Pod>,
+    v1: Server,
+    v2: Server,
+}
+
+impl Redis {
+    async fn of(stage: &Stage<'_>) -> Result<Arc<Self>> {
+        stage.shared(Self::start).await
+    }
+
+    async fn start(mesh: &Mesh) -> Result<Self> {
+        let pod = mesh.pod(&PodOptions::new(NAMESPACE, "client")).await?;
+        Ok(Self {
+            client: mesh.python(&pod, "redis", "client.py")?,
+            v1: Server::of(mesh, "v1").await?,
+            v2: Server::of(mesh, "v2").await?,
+            pod,
+        })
+    }
+
+    /// What a service's address answers to these commands, each of which must be answered with a value.
+    async fn values(&self, address: &str, commands: &[&[&str]]) -> Result<Vec<Value>> {
+        let answers = call(&self.client, &Target::at(address, PORT), commands).await?;
+        answers.into_iter().map(value).collect()
+    }
+
+    /// The same for one command.
+    async fn value(&self, address: &str, command: &[&str]) -> Result<Value> {
+        let mut values = self.values(address, &[command]).await?;
+        values.pop().context("one command has one answer")
+    }
+}
+
+/// A server, and a client beside it that asks it without any sidecar between.
+struct Server {
+    pod: Arc<Pod>,
+    beside: Client,
+}
+
+impl Server {
+    async fn of(mesh: &Mesh, version: &str) -> Result<Self> {
+        let options = PodOptions::new(NAMESPACE, &format!("server-{version}"))
+            .label("app", "redis")
+            .label("version", version);
+        let pod = mesh.pod(&options).await?;
+        let beside = mesh.python(&pod, "redis", "client.py")?;
+        let server = Self { pod, beside };
+        server.serve(mesh, PORT, &[]).await?;
+        Ok(server)
+    }
+
+    /// Runs a server on another port of the pod, and waits until it answers.
+    async fn serve(&self, mesh: &Mesh, port: u16, arguments: &[&str]) -> Result<()> {
+        let mut command = self.pod.command("redis-server");
+        command
+            .args(["--port", &port.to_string(), "--protected-mode", "no"])
+            .args(["--save", "", "--appendonly", "no"])
+            .args(arguments);
+        self.pod.run(mesh, &format!("redis-{port}"), command)?;
+        until_so("the server answers", async || {
+            let ping = call(&self.beside, &Target::at("127.0.0.1", port), &[&["PING"]]).await?;
+            // One that wants a password is there as well.
+            let said = ping[0].to_string();
+            Ok(said.contains("value") || said.contains("uthentication"))
+        })
+        .await
+    }
+
+    fn address(&self) -> String {
+        self.pod.address().to_string()
+    }
+
+    /// What the server itself answers to one command.
+    async fn value(&self, command: &[&str]) -> Result<Value> {
+        let target = Target::at("127.0.0.1", PORT);
+        let mut answers = call(&self.beside, &target, &[command]).await?;
+        value(answers.pop().context("one command has one answer")?)
+    }
+}
+
+/// Where a client connects to, and as whom.
+struct Target<'a> {
+    host: &'a str,
+    port: u16,
+    password: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    fn at(host: &'a str, port: u16) -> Self {
+        Self {
+            host,
+            port,
+            password: None,
+        }
+    }
+}
+
+/// Calls on one connection: `{"value": …}` or `{"error": …}` for each.
+async fn call(client: &Client, target: &Target<'_>, commands: &[&[&str]]) -> Result<Vec<Value>> {
+    let mut request = json!({
+        "do": "call",
+        "host": target.host,
+        "port": target.port,
+        "commands": commands,
+    });
+    if let Some(password) = target.password {
+        request["password"] = password.into();
+    }
+    let mut answer = client.ask(&request).await?;
+    match answer["answers"].take() {
+        Value::Array(answers) => Ok(answers),
+        other => bail!("no answers in {other}"),
+    }
+}
+
+fn value(mut answer: Value) -> Result<Value> {
+    match answer.get_mut("value").map(Value::take) {
+        Some(value) => Ok(value),
+        None => bail!("the call fails: {}", answer["error"]),
+    }
+}
+
+/// A service of the case at `vip`, with the server at this address behind it. Its host is `<name>.<case>.test`.
+fn service(name: &str, vip: &str, server: &str) -> String {
+    format!(
+        "\
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata:
+  name: $CASE-{name}
+  namespace: $NAMESPACE
+spec:
+  hosts: [{name}.$CASE.test]
+  addresses: [{vip}]
+  ports: [{{number: 6379, name: tcp-redis, protocol: TCP}}]
+  resolution: STATIC
+  endpoints: [{{address: {server}}}]
+"
+    )
+}
+
+/// A RedisService for the host `<name>.<case>.test`; `spec` is indented by two.
+fn rules(name: &str, spec: &str) -> String {
+    format!(
+        "\
+---
+apiVersion: redis.aeraki.io/v1alpha1
+kind: RedisService
+metadata:
+  name: $CASE-{name}
+  namespace: $NAMESPACE
+spec:
+  host: [{name}.$CASE.test]
+{spec}"
+    )
+}
+
+/// Fails unless they are equal.
+fn equal(what: &str, found: &Value, wanted: &Value) -> Result<()> {
+    ensure!(found == wanted, "{what}: {found} instead of {wanted}");
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Which cases there are, and in which order they run.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use futures::stream::{self, StreamExt as _};
+
+use crate::case::{Case, Stage, Turn};
+use crate::evidence;
+use crate::mesh::{Mesh, Programs};
+use crate::report::{self, Outcome};
+use crate::{redis, whole};
+
+/// Every case, in the order of the list.
+pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
+    redis::CASES.iter().chain(whole::CASES)
+}
+
+/// What is to run.
+pub(crate) struct Choice {
+    /// Only these protocols, or all.
+    pub(crate) protocols: Vec<String>,
+    /// Only cases whose name contains one of these, or all.
+    pub(crate) names: Vec<String>,
+}
+
+impl Choice {
+    /// The cases, each with a number that it has in every choice. Those about the whole go with any.
+    pub(crate) fn cases(&self) -> Result<Vec<(u8, &'static Case)>> {
+        for wanted in &self.protocols {
+            let mut known = all().map(Case::protocol);
+            ensure!(
+                known.any(|known| known == wanted),
+                "no cases of a protocol {wanted:?}: see --list"
+            );
+        }
+        let is_wanted = |case: &Case| {
+            let protocol = |wanted: &String| wanted == case.protocol();
+            let name = |wanted: &String| case.name.contains(wanted.as_str());
+            case.turn == Turn::Last
+                || (self.protocols.is_empty() || self.protocols.iter().any(protocol))
+                    && (self.names.is_empty() || self.names.iter().any(name))
+        };
+        let mut cases: Vec<_> = (1..)
+            .zip(all())
+            .filter(|(_, case)| is_wanted(case))
+            .collect();
+        ensure!(
+            cases.iter().any(|(_, case)| case.turn != Turn::Last),
+            "no case is called like {:?}: see --list",
+            self.names
+        );
+        cases.sort_by_key(|(_, case)| case.turn);
+        Ok(cases)
+    }
+}
+
+/// Runs the cases, `jobs` at a time where they allow it; whether all passed.
+pub(crate) async fn run(
+    cases: &[(u8, &'static Case)],
+    programs: Programs,
+    jobs: usize,
+    output: &Path,
+) -> Result<bool> {
+    let start = Instant::now();
+    let mesh = Mesh::start(programs).await?;
+    println!(
+        "  the mesh is up after {:.1} s",
+        start.elapsed().as_secs_f64()
+    );
+    let mesh = &mesh;
+    let (shared, alone): (Vec<_>, Vec<_>) = cases
+        .iter()
+        .partition(|(_, case)| case.turn == Turn::Shared);
+    let play = |(number, case): (u8, &'static Case)| play(mesh, case, number, output);
+    let mut outcomes: Vec<Outcome> = stream::iter(shared)
+        .map(play)
+        .buffer_unordered(jobs)
+        .collect()
+        .await;
+    for case in alone {
+        outcomes.push(play(case).await);
+    }
+    outcomes.sort_by_key(|outcome| all().position(|case| case.name == outcome.case));
+    let passed = report::print(&outcomes);
+    Ok(passed)
+}
+
+async fn play(mesh: &Mesh, case: &'static Case, number: u8, output: &Path) -> Outcome {
+    let start = Instant::now();
+    let stage = Stage::new(mesh, case, number);
+    let mut result = (case.run)(&stage).await;
+    if let Err(error) = result {
+        let kept = match evidence::keep(&stage, output, &error).await {
+            Ok(directory) => format!("see {}", directory.display()),
+            Err(trouble) => format!("no evidence could be kept: {trouble:#}"),
+        };
+        result = Err(error.context(kept));
+    }
+    let cleared = stage.clear().await;
+    let outcome = Outcome {
+        case: case.name,
+        result: result.and(cleared),
+        took: start.elapsed(),
+    };
+    outcome.announce();
+    outcome
+}

@@ -1,0 +1,72 @@
+//! What the conformance suite's applications need, put into the cache directory: a Python environment, and a directory of
+//! libraries for each protocol whose server is written in Java.
+//!
+//! Each place keeps the file that says what it is made of. Where that is the same, nothing is done.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aeraki_testcache::root as cache;
+use anyhow::{Context as _, Result};
+
+use crate::process::{command, execute, require, root, succeeds};
+use crate::setup::require_or_install;
+
+const SOURCES: &str = "crates/aeraki-conformance/applications";
+
+/// Sets up what is absent; where it is.
+pub(crate) fn set_up() -> Result<PathBuf> {
+    let applications = cache()?.join("applications");
+    fs::create_dir_all(&applications)?;
+    for (program, arguments, package) in [
+        ("ip", &["-V"][..], "iproute2"),
+        ("iptables-restore", &["--version"], "iptables"),
+    ] {
+        require_or_install(|| succeeds(command(program).args(arguments)), package)?;
+        require(program, arguments, package)?;
+    }
+    redis()?;
+    python(&applications.join("python"))?;
+    Ok(applications)
+}
+
+/// The package, without its service: that would be a server that nobody asked for.
+fn redis() -> Result<()> {
+    let version = ["--version"];
+    let is_there = || succeeds(command("redis-server").args(version));
+    let was_there = is_there();
+    require_or_install(is_there, "redis-server")?;
+    require("redis-server", &version, "redis-server")?;
+    if !was_there && succeeds(command("systemctl").args(["is-active", "redis-server"])) {
+        execute(command("systemctl").args(["disable", "--now", "redis-server"]))?;
+    }
+    Ok(())
+}
+
+fn python(place: &Path) -> Result<()> {
+    let requirements = root().join(SOURCES).join("requirements.txt");
+    made_of(place, &requirements, |fresh| {
+        let venv = ["-m", "venv", "--help"];
+        require_or_install(|| succeeds(command("python3").args(venv)), "python3-venv")?;
+        execute(command("python3").args(["-m", "venv"]).arg(fresh))?;
+        execute(
+            command(fresh.join("bin/python"))
+                .args(["-m", "pip", "install", "--quiet", "--requirement"])
+                .arg(&requirements),
+        )
+    })
+}
+
+/// Makes the place anew unless it was made of the same file. What was begun and not ended is made again.
+fn made_of(place: &Path, recipe: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let text = fs::read(recipe).with_context(|| format!("cannot read {}", recipe.display()))?;
+    let kept = place.join("made-of");
+    if fs::read(&kept).is_ok_and(|kept| kept == text) {
+        return Ok(());
+    }
+    if place.exists() {
+        fs::remove_dir_all(place)?;
+    }
+    make(place)?;
+    Ok(fs::write(kept, text)?)
+}
