@@ -12,6 +12,9 @@ use anyhow::{Context as _, Result};
 use crate::process::{command, execute, require, root, succeeds};
 use crate::setup::require_or_install;
 
+/// An old and a new Dubbo: they are still used, and must be able to call each other.
+const DUBBO: [&str; 2] = ["2.7.23", "3.3.5"];
+
 const SOURCES: &str = "crates/aeraki-conformance/applications";
 
 /// Sets up what is absent; where it is.
@@ -27,7 +30,29 @@ pub(crate) fn set_up() -> Result<PathBuf> {
     }
     redis()?;
     python(&applications.join("python"))?;
+    for version in DUBBO {
+        dubbo(&applications.join("dubbo").join(version), version)?;
+    }
     Ok(applications)
+}
+
+/// The provider and the consumer, with one version of Dubbo and all that it needs.
+fn dubbo(place: &Path, version: &str) -> Result<()> {
+    let sources = root().join(SOURCES).join("dubbo");
+    let recipe = sources.join("pom.xml");
+    made_of(place, &recipe, |fresh| {
+        let maven = ["--version"];
+        require_or_install(|| succeeds(command("mvn").args(maven)), "maven")?;
+        require("mvn", &maven, "maven")?;
+        execute(
+            command("mvn")
+                .args(["--quiet", "--batch-mode", "--file"])
+                .arg(&recipe)
+                .arg(format!("-Ddubbo.version={version}"))
+                .arg(format!("-Doutput={}", fresh.display()))
+                .arg("package"),
+        )
+    })
 }
 
 /// The package, without its service: that would be a server that nobody asked for.

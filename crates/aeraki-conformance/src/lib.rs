@@ -22,13 +22,16 @@ pub use mesh::{Mesh, Pod, PodOptions};
 mod case;
 mod client;
 mod command_line;
+mod dubbo;
 mod evidence;
 mod isolation;
 mod mesh;
 mod network;
 mod redis;
 mod report;
+mod served;
 mod suite;
+mod thrift;
 mod wait;
 mod whole;
 

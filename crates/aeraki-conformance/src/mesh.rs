@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, OnceCell, RwLock};
 
 use crate::client::Client;
 use crate::network::Network;
+use crate::wait::until_so;
 
 use controller::Controller;
 use marker::Marker;
@@ -122,10 +123,44 @@ impl Mesh {
 
     /// A Python program of `applications/<protocol>/` in a pod, that is asked in lines of JSON.
     pub fn python(&self, pod: &Pod, protocol: &str, program: &str) -> Result<Client> {
+        let command = self.python_command(pod, protocol, program);
+        self.client(pod, program, command)
+    }
+
+    /// Runs a Python program of `applications/<protocol>/` in a pod, and waits until it says that it is ready.
+    pub async fn serve_python(
+        &self,
+        pod: &Pod,
+        protocol: &str,
+        program: &str,
+        arguments: &[&str],
+    ) -> Result<()> {
+        let mut command = self.python_command(pod, protocol, program);
+        command.args(arguments);
+        self.serve(pod, program, command).await
+    }
+
+    fn python_command(&self, pod: &Pod, protocol: &str, program: &str) -> Command {
         let python = self.programs.applications.join("python/bin/python");
         let mut command = pod.command(&python.to_string_lossy());
         command.arg(application(protocol).join(program));
-        let name = format!("{}-{program}", pod.name());
+        command
+    }
+
+    /// Runs a program in a pod, and waits until it prints `ready`.
+    pub async fn serve(&self, pod: &Pod, name: &str, command: Command) -> Result<()> {
+        pod.run(self, name, command)?;
+        let log = self.logs().join(format!("{}-{name}.log", pod.name()));
+        until_so(&format!("{name} in {} is ready", pod.name()), async || {
+            let text = std::fs::read_to_string(&log)?;
+            Ok(text.lines().any(|line| line == "ready"))
+        })
+        .await
+    }
+
+    /// Starts a program in a pod that is asked in lines of JSON.
+    pub fn client(&self, pod: &Pod, name: &str, command: Command) -> Result<Client> {
+        let name = format!("{}-{name}", pod.name());
         Client::start(&name, command, &self.logs().join(format!("{name}.log")))
     }
 

@@ -1,0 +1,388 @@
+//! Dubbo: providers and consumers of Apache's Java library, old and new, without a registry.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use futures::FutureExt as _;
+use serde_json::{Value, json};
+
+use crate::case::{Case, Stage, Turn};
+use crate::client::Client;
+use crate::mesh::{Mesh, Pod, PodOptions};
+use crate::served::Served;
+
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "dubbo/plain-call",
+        proves: "a port `tcp-dubbo` without more leads to the service itself; Dubbo 2.7 and 3.3 call each other",
+        turn: Turn::Shared,
+        run: |stage| plain_call(stage).boxed_local(),
+    },
+    Case {
+        name: "dubbo/method",
+        proves: "`match.method` exact, prefix and regex",
+        turn: Turn::Shared,
+        run: |stage| method(stage).boxed_local(),
+    },
+    Case {
+        name: "dubbo/attachment",
+        proves: "`match.headers` exact, prefix, regex and presence, and `withoutHeaders`, by attachments",
+        turn: Turn::Shared,
+        run: |stage| attachment(stage).boxed_local(),
+    },
+    Case {
+        name: "dubbo/weights",
+        proves: "several destinations: each gets its weight's share of calls",
+        turn: Turn::Shared,
+        run: |stage| weights(stage).boxed_local(),
+    },
+    Case {
+        name: "dubbo/two-interfaces",
+        proves: "the annotation `interface` names several interfaces of one port; one that it does not name has no route",
+        turn: Turn::Shared,
+        run: |stage| two_interfaces(stage).boxed_local(),
+    },
+    Case {
+        name: "dubbo/undefined-subset",
+        proves: "a destination whose subset nobody defines: its calls fail, and go to no other version",
+        turn: Turn::Shared,
+        run: |stage| undefined_subset(stage).boxed_local(),
+    },
+    Case {
+        name: "dubbo/inbound",
+        proves: "the servers' sidecars speak Dubbo too, on the target port",
+        turn: Turn::Shared,
+        run: |stage| inbound(stage).boxed_local(),
+    },
+    Case {
+        name: "dubbo/kubernetes-service",
+        proves: "a Kubernetes Service with such a port name is routed as a ServiceEntry is",
+        turn: Turn::Shared,
+        run: |stage| kubernetes_service(stage).boxed_local(),
+    },
+];
+
+const NAMESPACE: &str = "dubbo";
+const PORT: u16 = 20880;
+const OLD: &str = "2.7.23";
+const NEW: &str = "3.3.5";
+
+/// Dubbo reaches into the JDK, and writes to a log of its own where it is not told otherwise.
+const JAVA: [&str; 6] = [
+    "--add-opens=java.base/java.lang=ALL-UNNAMED",
+    "--add-opens=java.base/java.math=ALL-UNNAMED",
+    "-Ddubbo.application.logger=jdk",
+    "-Xmx128m",
+    "-XX:TieredStopAtLevel=1",
+    "-cp",
+];
+
+/// A client pod with a consumer of each version, and two providers that answer with their names.
+struct Dubbo {
+    consumers: BTreeMap<&'static str, Client>,
+    v1: Arc<Pod>,
+    v2: Arc<Pod>,
+}
+
+impl Dubbo {
+    async fn of(stage: &Stage<'_>) -> Result<Arc<Self>> {
+        stage.shared(Self::start).await
+    }
+
+    async fn start(mesh: &Mesh) -> Result<Self> {
+        let pod = mesh.pod(&PodOptions::new(NAMESPACE, "client")).await?;
+        let mut consumers = BTreeMap::new();
+        for version in [OLD, NEW] {
+            let command = java(mesh, &pod, version, "Consumer");
+            let client = mesh.client(&pod, &format!("consumer-{version}"), command)?;
+            consumers.insert(version, client);
+        }
+        Ok(Self {
+            consumers,
+            v1: provider(mesh, "v1", NEW).await?,
+            v2: provider(mesh, "v2", OLD).await?,
+        })
+    }
+
+    /// Applies the service, with v1 and v2 as its subsets, and these `http` routes where there are any.
+    async fn service(&self, stage: &Stage<'_>, interface: &str, routes: &str) -> Result<()> {
+        let (v1, v2) = (self.v1.address(), self.v2.address());
+        let service = format!(
+            "\
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: $CASE, namespace: $NAMESPACE, annotations: {{interface: \"{interface}\"}}}}
+spec:
+  hosts: [$CASE.test]
+  addresses: [$VIP1]
+  ports: [{{number: 20880, name: tcp-dubbo, protocol: TCP}}]
+  resolution: STATIC
+  endpoints:
+  - {{address: {v1}, labels: {{version: v1}}}}
+  - {{address: {v2}, labels: {{version: v2}}}}
+"
+        );
+        stage.apply(&service).await?;
+        stage.apply(&rules("$CASE.test", routes)).await?;
+        stage.settled().await
+    }
+
+    /// Calls the case's service by the new library. What the request does not say is usual: `Greeter.greet`, once.
+    async fn call(&self, stage: &Stage<'_>, request: Value) -> Result<Served> {
+        self.call_at(NEW, &stage.vip(1), request).await
+    }
+
+    async fn call_at(&self, version: &str, address: &str, mut request: Value) -> Result<Served> {
+        request["address"] = format!("{address}:{PORT}").into();
+        // What a filter can read; Dubbo 3.2 and newer would choose another.
+        request["serialization"] = "hessian2".into();
+        for (field, usual) in [("interfaceName", "Greeter"), ("method", "greet")] {
+            if request[field].is_null() {
+                request[field] = usual.into();
+            }
+        }
+        let consumer = self.consumers.get(version);
+        let consumer = consumer.with_context(|| format!("no consumer {version}"))?;
+        Served::of(&consumer.ask(&request).await?)
+    }
+}
+
+fn java(mesh: &Mesh, pod: &Pod, version: &str, class: &str) -> std::process::Command {
+    let place = mesh.application("dubbo").join(version);
+    let place = place.display();
+    let mut command = pod.command("java");
+    command
+        .args(JAVA)
+        .arg(format!("{place}/application.jar:{place}/dependency/*"))
+        .arg(format!("net.aeraki.conformance.{class}"));
+    command
+}
+
+async fn provider(mesh: &Mesh, name: &str, version: &str) -> Result<Arc<Pod>> {
+    let options = PodOptions::new(NAMESPACE, &format!("server-{name}"))
+        .label("app", "dubbo")
+        .label("version", name);
+    let pod = mesh.pod(&options).await?;
+    let mut command = java(mesh, &pod, version, "Provider");
+    command.args([name, &PORT.to_string()]);
+    mesh.serve(&pod, "provider", command).await?;
+    Ok(pod)
+}
+
+/// The subsets v1 and v2 of a host, and a VirtualService with these `http` routes where there are any.
+fn rules(host: &str, routes: &str) -> String {
+    let subsets = format!(
+        "\
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: $CASE, namespace: $NAMESPACE}}
+spec:
+  host: {host}
+  subsets:
+  - {{name: v1, labels: {{version: v1}}}}
+  - {{name: v2, labels: {{version: v2}}}}
+"
+    );
+    if routes.is_empty() {
+        return subsets;
+    }
+    format!(
+        "\
+{subsets}---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: $CASE, namespace: $NAMESPACE}}
+spec:
+  hosts: [{host}]
+  http:
+{routes}"
+    )
+}
+
+const GREETER: &str = "net.aeraki.conformance.Greeter";
+const TO_V1: &str = "  - route: [{destination: {host: $CASE.test, subset: v1}}]\n";
+
+async fn plain_call(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    dubbo.service(stage, GREETER, "").await?;
+    for version in [OLD, NEW] {
+        let calls = json!({"calls": 20});
+        let served = dubbo.call_at(version, &stage.vip(1), calls).await?;
+        served.share("v1", 50, 20)?;
+    }
+    Ok(())
+}
+
+async fn method(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let routes = format!(
+        "\
+  - match: [{{method: {{exact: bye}}}}, {{method: {{regex: \"a.d\"}}}}]
+    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
+{TO_V1}"
+    );
+    dubbo.service(stage, GREETER, &routes).await?;
+    for (method, server) in [("bye", "v2"), ("add", "v2"), ("greet", "v1")] {
+        let request = json!({"method": method, "calls": 10});
+        dubbo.call(stage, request).await?.all_by(server, 10)?;
+    }
+    let prefix = format!(
+        "\
+  - match: [{{method: {{prefix: gr}}}}]
+    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
+{TO_V1}"
+    );
+    stage.apply(&rules("$CASE.test", &prefix)).await?;
+    stage.settled().await?;
+    // Of the old library there is no connection yet, which would have the old routes.
+    for (method, server) in [("bye", "v1"), ("greet", "v2")] {
+        let request = json!({"method": method, "calls": 10});
+        let served = dubbo.call_at(OLD, &stage.vip(1), request).await?;
+        served.all_by(server, 10)?;
+    }
+    Ok(())
+}
+
+async fn attachment(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let routes = format!(
+        "\
+  - match: [{{headers: {{env: {{exact: canary}}}}}}, {{headers: {{env: {{prefix: dev-}}}}}}, {{headers: {{env: {{regex: \"q[0-9]+\"}}}}}}]
+    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
+  - match: [{{headers: {{tenant: {{}}}}, withoutHeaders: {{env: {{exact: live}}}}}}]
+    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
+{TO_V1}"
+    );
+    dubbo.service(stage, GREETER, &routes).await?;
+    for (attachments, server) in [
+        (json!({}), "v1"),
+        (json!({"env": "canary"}), "v2"),
+        (json!({"env": "canary2"}), "v1"),
+        (json!({"env": "dev-1"}), "v2"),
+        (json!({"env": "q17"}), "v2"),
+        (json!({"tenant": "gold"}), "v2"),
+        (json!({"tenant": "gold", "env": "live"}), "v1"),
+    ] {
+        let request = json!({"attachments": attachments, "calls": 5});
+        let served = dubbo.call(stage, request).await?;
+        served.all_by(server, 5).context(attachments.to_string())?;
+    }
+    Ok(())
+}
+
+async fn weights(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let routes = "\
+  - route:
+    - {destination: {host: $CASE.test, subset: v1}, weight: 80}
+    - {destination: {host: $CASE.test, subset: v2}, weight: 20}
+";
+    dubbo.service(stage, GREETER, routes).await?;
+    let served = dubbo.call(stage, json!({"calls": 1000})).await?;
+    served.share("v1", 80, 1000)
+}
+
+async fn two_interfaces(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let both = format!("{GREETER},net.aeraki.conformance.Teller");
+    dubbo.service(stage, &both, TO_V1).await?;
+    let tell = json!({"interfaceName": "Teller", "method": "tell", "calls": 5});
+    dubbo
+        .call(stage, json!({"calls": 5}))
+        .await?
+        .all_by("v1", 5)?;
+    dubbo.call(stage, tell.clone()).await?.all_by("v1", 5)?;
+    dubbo.service(stage, GREETER, TO_V1).await?;
+    let served = dubbo.call_at(OLD, &stage.vip(1), tell).await?;
+    served.none(5, "")
+}
+
+async fn undefined_subset(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let routes = format!(
+        "\
+  - match: [{{method: {{exact: bye}}}}]
+    route: [{{destination: {{host: $CASE.test, subset: v3}}}}]
+{TO_V1}"
+    );
+    dubbo.service(stage, GREETER, &routes).await?;
+    let bye = json!({"method": "bye", "calls": 2});
+    dubbo.call(stage, bye).await?.none(2, "")?;
+    dubbo
+        .call(stage, json!({"calls": 2}))
+        .await?
+        .all_by("v1", 2)
+}
+
+async fn inbound(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let service = format!(
+        "\
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: $CASE, namespace: $NAMESPACE, annotations: {{interface: {GREETER}}}}}
+spec:
+  hosts: [$CASE.test]
+  addresses: [$VIP1]
+  ports: [{{number: 20880, name: tcp-dubbo, protocol: TCP}}]
+  resolution: STATIC
+  workloadSelector: {{labels: {{app: dubbo, version: v2}}}}
+"
+    );
+    stage.apply(&service).await?;
+    stage.settled().await?;
+    let requests = ["dubbo.inbound|20880||", ".request_twoway"];
+    let before = dubbo.v2.count(&requests).await?;
+    dubbo
+        .call(stage, json!({"calls": 7}))
+        .await?
+        .all_by("v2", 7)?;
+    let counted = dubbo.v2.count(&requests).await? - before;
+    ensure!(
+        counted == 7,
+        "the server's sidecar has counted {counted} calls instead of 7"
+    );
+    Ok(())
+}
+
+async fn kubernetes_service(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let (v1, v2) = (dubbo.v1.address(), dubbo.v2.address());
+    let service = format!(
+        "\
+apiVersion: v1
+kind: Service
+metadata: {{name: $CASE, namespace: $NAMESPACE, annotations: {{interface: {GREETER}}}}}
+spec:
+  clusterIP: $CLUSTERIP
+  ports: [{{name: tcp-dubbo, port: 20880}}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: $CASE, namespace: $NAMESPACE, labels: {{kubernetes.io/service-name: $CASE}}}}
+addressType: IPv4
+ports: [{{name: tcp-dubbo, port: 20880, protocol: TCP}}]
+endpoints:
+- {{addresses: [{v1}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: server-v1, namespace: $NAMESPACE}}}}
+- {{addresses: [{v2}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: server-v2, namespace: $NAMESPACE}}}}
+"
+    );
+    stage.apply(&service).await?;
+    let host = "$CASE.$NAMESPACE.svc.cluster.local";
+    let routes = format!(
+        "\
+  - match: [{{method: {{exact: bye}}}}]
+    route: [{{destination: {{host: {host}, subset: v2}}}}]
+  - route: [{{destination: {{host: {host}, subset: v1}}}}]
+"
+    );
+    stage.apply(&rules(host, &routes)).await?;
+    stage.settled().await?;
+    for (method, server) in [("bye", "v2"), ("greet", "v1")] {
+        let request = json!({"method": method, "calls": 5});
+        let served = dubbo.call_at(NEW, &stage.cluster_ip(), request).await?;
+        served.all_by(server, 5)?;
+    }
+    Ok(())
+}

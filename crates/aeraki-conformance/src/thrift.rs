@@ -1,0 +1,330 @@
+//! Thrift: a client and servers of Apache's Python library, which speaks every transport and protocol.
+
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use futures::FutureExt as _;
+use serde_json::{Value, json};
+
+use crate::case::{Case, Stage, Turn};
+use crate::client::Client;
+use crate::mesh::{Mesh, Pod, PodOptions};
+use crate::served::Served;
+
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "thrift/plain-call",
+        proves: "a port `tcp-thrift` without more: framed, unframed and THeader, binary and compact are detected",
+        turn: Turn::Shared,
+        run: |stage| plain_call(stage).boxed_local(),
+    },
+    Case {
+        name: "thrift/method",
+        proves: "`match.method.exact`: the named method goes to its subset, all others to the next route",
+        turn: Turn::Shared,
+        run: |stage| method(stage).boxed_local(),
+    },
+    Case {
+        name: "thrift/header",
+        proves: "`match.headers` exact, prefix, regex, and `withoutHeaders`, by THeader",
+        turn: Turn::Shared,
+        run: |stage| header(stage).boxed_local(),
+    },
+    Case {
+        name: "thrift/weights",
+        proves: "several destinations: each gets its weight's share of calls",
+        turn: Turn::Shared,
+        run: |stage| weights(stage).boxed_local(),
+    },
+    Case {
+        name: "thrift/multiplexed",
+        proves: "a multiplexed client's method is `<service>:<method>`",
+        turn: Turn::Shared,
+        run: |stage| multiplexed(stage).boxed_local(),
+    },
+    Case {
+        name: "thrift/undefined-subset",
+        proves: "a destination whose subset nobody defines: its calls fail, and go to no other version",
+        turn: Turn::Shared,
+        run: |stage| undefined_subset(stage).boxed_local(),
+    },
+    Case {
+        name: "thrift/inexpressible-method",
+        proves: "a prefix of a method cannot be expressed: the entry has no effect, and nothing gets wider",
+        turn: Turn::Shared,
+        run: |stage| inexpressible(stage).boxed_local(),
+    },
+    Case {
+        name: "thrift/inbound",
+        proves: "the servers' sidecars speak Thrift too, on the target port",
+        turn: Turn::Shared,
+        run: |stage| inbound(stage).boxed_local(),
+    },
+    Case {
+        name: "thrift/removed",
+        proves: "without its VirtualService a service is called as if there had been none",
+        turn: Turn::Shared,
+        run: |stage| removed(stage).boxed_local(),
+    },
+];
+
+const NAMESPACE: &str = "thrift";
+const PORT: u16 = 9090;
+
+/// A client pod, and two servers that answer with their names.
+struct Thrift {
+    client: Client,
+    v1: Arc<Pod>,
+    v2: Arc<Pod>,
+}
+
+impl Thrift {
+    async fn of(stage: &Stage<'_>) -> Result<Arc<Self>> {
+        stage.shared(Self::start).await
+    }
+
+    async fn start(mesh: &Mesh) -> Result<Self> {
+        let pod = mesh.pod(&PodOptions::new(NAMESPACE, "client")).await?;
+        Ok(Self {
+            client: mesh.python(&pod, "thrift", "client.py")?,
+            v1: server(mesh, "v1").await?,
+            v2: server(mesh, "v2").await?,
+        })
+    }
+
+    /// Applies the service, with v1 and v2 as its subsets, and these `http` routes where there are any.
+    async fn service(&self, stage: &Stage<'_>, routes: &str) -> Result<()> {
+        let (v1, v2) = (self.v1.address(), self.v2.address());
+        let service = format!(
+            "\
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: $CASE, namespace: $NAMESPACE}}
+spec:
+  hosts: [$CASE.test]
+  addresses: [$VIP1]
+  ports: [{{number: 9090, name: tcp-thrift, protocol: TCP}}]
+  resolution: STATIC
+  endpoints:
+  - {{address: {v1}, labels: {{version: v1}}}}
+  - {{address: {v2}, labels: {{version: v2}}}}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: $CASE, namespace: $NAMESPACE}}
+spec:
+  host: $CASE.test
+  subsets:
+  - {{name: v1, labels: {{version: v1}}}}
+  - {{name: v2, labels: {{version: v2}}}}
+"
+        );
+        stage.apply(&service).await?;
+        if !routes.is_empty() {
+            let rule = format!(
+                "\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: $CASE, namespace: $NAMESPACE}}
+spec:
+  hosts: [$CASE.test]
+  http:
+{routes}"
+            );
+            stage.apply(&rule).await?;
+        }
+        stage.settled().await
+    }
+
+    /// Calls the case's service. What the request does not say is usual: framed, binary, one call.
+    async fn call(&self, stage: &Stage<'_>, method: &str, mut request: Value) -> Result<Served> {
+        request["address"] = format!("{}:{PORT}", stage.vip(1)).into();
+        request["method"] = method.into();
+        Served::of(&self.client.ask(&request).await?)
+    }
+}
+
+async fn server(mesh: &Mesh, version: &str) -> Result<Arc<Pod>> {
+    let options = PodOptions::new(NAMESPACE, &format!("server-{version}"))
+        .label("app", "thrift")
+        .label("version", version);
+    let pod = mesh.pod(&options).await?;
+    let arguments = [version, &PORT.to_string()];
+    mesh.serve_python(&pod, "thrift", "server.py", &arguments)
+        .await?;
+    Ok(pod)
+}
+
+async fn plain_call(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    thrift.service(stage, "").await?;
+    for transport in ["framed", "unframed", "header"] {
+        for protocol in ["binary", "compact"] {
+            // Envoy cannot tell where an unframed compact message ends and the next begins.
+            if (transport, protocol) == ("unframed", "compact") {
+                continue;
+            }
+            let form = json!({"transport": transport, "protocol": protocol, "calls": 10});
+            let served = thrift.call(stage, "SayHello", form).await?;
+            served.share("v1", 50, 10)?;
+        }
+    }
+    Ok(())
+}
+
+async fn method(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let routes = "\
+  - match: [{method: {exact: SayBye}}]
+    route: [{destination: {host: $CASE.test, subset: v2}}]
+  - route: [{destination: {host: $CASE.test, subset: v1}}]
+";
+    thrift.service(stage, routes).await?;
+    let calls = json!({"calls": 20});
+    thrift
+        .call(stage, "SayBye", calls.clone())
+        .await?
+        .all_by("v2", 20)?;
+    for other in ["SayHello", "SayByes", "sayBye"] {
+        thrift
+            .call(stage, other, calls.clone())
+            .await?
+            .all_by("v1", 20)?;
+    }
+    Ok(())
+}
+
+async fn header(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let routes = "\
+  - match: [{headers: {x-env: {exact: canary}}}, {headers: {x-env: {prefix: dev-}}}, {headers: {x-env: {regex: \"q[0-9]+\"}}}]
+    route: [{destination: {host: $CASE.test, subset: v2}}]
+  - route: [{destination: {host: $CASE.test, subset: v1}}]
+";
+    thrift.service(stage, routes).await?;
+    for (value, server) in [
+        ("canary", "v2"),
+        ("canary2", "v1"),
+        ("dev-1", "v2"),
+        ("q17", "v2"),
+        ("q", "v1"),
+    ] {
+        let request = json!({"transport": "header", "headers": {"x-env": value}, "calls": 5});
+        thrift
+            .call(stage, "SayHello", request)
+            .await?
+            .all_by(server, 5)?;
+    }
+    let without = json!({"transport": "framed", "calls": 5});
+    thrift
+        .call(stage, "SayHello", without)
+        .await?
+        .all_by("v1", 5)
+}
+
+async fn weights(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let routes = "\
+  - route:
+    - {destination: {host: $CASE.test, subset: v1}, weight: 80}
+    - {destination: {host: $CASE.test, subset: v2}, weight: 20}
+";
+    thrift.service(stage, routes).await?;
+    let served = thrift
+        .call(stage, "SayHello", json!({"calls": 1000}))
+        .await?;
+    served.share("v1", 80, 1000)
+}
+
+async fn multiplexed(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let routes = "\
+  - match: [{method: {exact: \"Greeter:SayBye\"}}]
+    route: [{destination: {host: $CASE.test, subset: v2}}]
+  - route: [{destination: {host: $CASE.test, subset: v1}}]
+";
+    thrift.service(stage, routes).await?;
+    let calls = json!({"calls": 5});
+    thrift
+        .call(stage, "Greeter:SayBye", calls.clone())
+        .await?
+        .all_by("v2", 5)?;
+    thrift
+        .call(stage, "Teller:SayBye", calls.clone())
+        .await?
+        .all_by("v1", 5)?;
+    thrift.call(stage, "SayBye", calls).await?.all_by("v1", 5)
+}
+
+async fn undefined_subset(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let routes = "\
+  - match: [{method: {exact: SayBye}}]
+    route: [{destination: {host: $CASE.test, subset: v3}}]
+  - route: [{destination: {host: $CASE.test, subset: v1}}]
+";
+    thrift.service(stage, routes).await?;
+    let calls = json!({"calls": 3});
+    thrift
+        .call(stage, "SayBye", calls.clone())
+        .await?
+        .none(3, "")?;
+    thrift.call(stage, "SayHello", calls).await?.all_by("v1", 3)
+}
+
+async fn inexpressible(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let routes = "\
+  - match: [{method: {prefix: Say}}]
+    route: [{destination: {host: $CASE.test, subset: v2}}]
+  - route: [{destination: {host: $CASE.test, subset: v1}}]
+";
+    thrift.service(stage, routes).await?;
+    let calls = json!({"calls": 5});
+    thrift.call(stage, "SayHello", calls).await?.all_by("v1", 5)
+}
+
+async fn inbound(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let service = "\
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: $CASE, namespace: $NAMESPACE}
+spec:
+  hosts: [$CASE.test]
+  addresses: [$VIP1]
+  ports: [{number: 9191, name: tcp-thrift, protocol: TCP, targetPort: 9090}]
+  resolution: STATIC
+  workloadSelector: {labels: {app: thrift, version: v2}}
+";
+    stage.apply(service).await?;
+    stage.settled().await?;
+    let requests = ["thrift.inbound|9090||", "request_call"];
+    let before = thrift.v2.count(&requests).await?;
+    let request =
+        json!({"address": format!("{}:9191", stage.vip(1)), "method": "SayHello", "calls": 7});
+    Served::of(&thrift.client.ask(&request).await?)?.all_by("v2", 7)?;
+    let counted = thrift.v2.count(&requests).await? - before;
+    ensure!(
+        counted == 7,
+        "the server's sidecar has counted {counted} calls instead of 7"
+    );
+    Ok(())
+}
+
+async fn removed(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let routes = "  - route: [{destination: {host: $CASE.test, subset: v2}}]\n";
+    thrift.service(stage, routes).await?;
+    let calls = json!({"calls": 10, "fresh": true});
+    thrift
+        .call(stage, "SayHello", calls.clone())
+        .await?
+        .all_by("v2", 10)?;
+    stage.delete("VirtualService", "$CASE").await?;
+    stage.settled().await?;
+    thrift
+        .call(stage, "SayHello", calls)
+        .await?
+        .share("v1", 50, 10)
+}
