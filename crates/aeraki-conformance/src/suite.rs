@@ -14,7 +14,8 @@ use crate::{redis, whole};
 
 /// Every case, in the order of the list.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
-    redis::CASES.iter().chain(whole::CASES)
+    let protocols = redis::CASES.into_iter();
+    protocols.chain([whole::CASES]).flatten()
 }
 
 /// What is to run.
