@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use aeraki_testbed::{Cluster, Options, Testbed};
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell, RwLock};
 
 use crate::client::Client;
@@ -44,6 +45,7 @@ pub struct Mesh {
     controller: Controller,
     marker: Marker,
     pods: RwLock<BTreeMap<String, Once<Pod>>>,
+    expected: std::sync::Mutex<Vec<(String, String)>>,
     shared: Mutex<HashMap<TypeId, Once<dyn Any + Send + Sync>>>,
 }
 
@@ -66,6 +68,7 @@ impl Mesh {
             controller,
             marker: Marker::default(),
             pods: RwLock::default(),
+            expected: std::sync::Mutex::default(),
             shared: Mutex::default(),
         })
     }
@@ -83,6 +86,20 @@ impl Mesh {
     /// The controller, `aeraki run`.
     pub(crate) fn controller(&self) -> &Controller {
         &self.controller
+    }
+
+    pub(crate) fn expect(&self, code: &str, case: &str) {
+        let mut expected = self.expected.lock().expect("no panic under the lock");
+        expected.push((code.to_owned(), case.to_owned()));
+    }
+
+    /// Whether a case has said that it brings about this line of the controller's log.
+    pub(crate) fn is_expected(&self, line: &Value) -> bool {
+        let [code, object] =
+            ["code", "object"].map(|field| line[field].as_str().unwrap_or_default());
+        let expected = self.expected.lock().expect("no panic under the lock");
+        let mut all = expected.iter();
+        all.any(|(it, case)| it == code && object.contains(case.as_str()))
     }
 
     /// The pod of this name, started when it is first asked for. Every case that asks gets the same.
