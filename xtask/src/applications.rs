@@ -1,9 +1,11 @@
 //! What the conformance suite's applications need, put into the cache directory: a Python environment, and a directory of
 //! libraries for each protocol whose server is written in Java.
 //!
-//! Each place keeps the file that says what it is made of. Where that is the same, nothing is done.
+//! The directory's name carries a hash of the recipes, so checkouts with different ones never meet. Within it a place is
+//! made once.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use aeraki_testcache::root as cache;
@@ -19,7 +21,7 @@ const SOURCES: &str = "crates/aeraki-conformance/applications";
 
 /// Sets up what is absent; where it is.
 pub(crate) fn set_up() -> Result<PathBuf> {
-    let applications = cache()?.join("applications");
+    let applications = cache()?.join(format!("applications-{}", recipes()?));
     fs::create_dir_all(&applications)?;
     for (program, arguments, package) in [
         ("ip", &["-V"][..], "iproute2"),
@@ -36,11 +38,37 @@ pub(crate) fn set_up() -> Result<PathBuf> {
     Ok(applications)
 }
 
+/// A hash of all that decides what is set up. It only has to be another one where that is other.
+fn recipes() -> Result<String> {
+    let sources = root().join(SOURCES);
+    let mut hasher = DefaultHasher::new();
+    for recipe in ["requirements.txt", "dubbo"] {
+        for file in files(&sources.join(recipe))? {
+            let text =
+                fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            text.hash(&mut hasher);
+        }
+    }
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+/// A file, or all files below a directory, in order.
+fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
+    let mut entries = entries.collect::<Result<Vec<_>>>()?;
+    entries.sort();
+    let below = entries.iter().map(|entry| files(entry));
+    Ok(below.collect::<Result<Vec<_>>>()?.concat())
+}
+
 /// The provider and the consumer, with one version of Dubbo and all that it needs.
 fn dubbo(place: &Path, version: &str) -> Result<()> {
     let sources = root().join(SOURCES).join("dubbo");
     let recipe = sources.join("pom.xml");
-    made_of(place, &recipe, |fresh| {
+    once(place, |fresh| {
         let maven = ["--version"];
         require_or_install(|| succeeds(command("mvn").args(maven)), "maven")?;
         require("mvn", &maven, "maven")?;
@@ -70,7 +98,7 @@ fn redis() -> Result<()> {
 
 fn python(place: &Path) -> Result<()> {
     let requirements = root().join(SOURCES).join("requirements.txt");
-    made_of(place, &requirements, |fresh| {
+    once(place, |fresh| {
         let venv = ["-m", "venv", "--help"];
         require_or_install(|| succeeds(command("python3").args(venv)), "python3-venv")?;
         execute(command("python3").args(["-m", "venv"]).arg(fresh))?;
@@ -82,16 +110,15 @@ fn python(place: &Path) -> Result<()> {
     })
 }
 
-/// Makes the place anew unless it was made of the same file. What was begun and not ended is made again.
-fn made_of(place: &Path, recipe: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let text = fs::read(recipe).with_context(|| format!("cannot read {}", recipe.display()))?;
-    let kept = place.join("made-of");
-    if fs::read(&kept).is_ok_and(|kept| kept == text) {
+/// Makes the place unless it is there and whole. What was begun and not ended is made again.
+fn once(place: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let whole = place.join("is-whole");
+    if whole.is_file() {
         return Ok(());
     }
     if place.exists() {
         fs::remove_dir_all(place)?;
     }
     make(place)?;
-    Ok(fs::write(kept, text)?)
+    Ok(fs::write(whole, "")?)
 }
