@@ -1,23 +1,25 @@
 //! What the conformance suite's applications need, put into the cache directory: a Python environment, and a directory of
 //! libraries for each protocol whose server is written in Java.
 //!
-//! Each place keeps the file that says what it is made of. Where that is the same, nothing is done.
+//! The name of each place has a hash of the file that says what it is made of.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use aeraki_testcache::root as cache;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::process::{command, execute, require, root, succeeds};
 use crate::setup::require_or_install;
 
 const SOURCES: &str = "crates/aeraki-conformance/applications";
 
-/// Sets up what is absent; where it is.
-pub(crate) fn set_up() -> Result<PathBuf> {
-    let applications = cache()?.join("applications");
-    fs::create_dir_all(&applications)?;
+const COPY_DEPENDENCIES: &str =
+    "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
+
+/// Sets up what is absent; where each thing is, by its name.
+pub(crate) fn set_up() -> Result<Vec<(&'static str, PathBuf)>> {
     for (program, arguments, package) in [
         ("ip", &["-V"][..], "iproute2"),
         ("iptables-restore", &["--version"], "iptables"),
@@ -26,8 +28,28 @@ pub(crate) fn set_up() -> Result<PathBuf> {
         require(program, arguments, package)?;
     }
     redis()?;
-    python(&applications.join("python"))?;
-    Ok(applications)
+    Ok(vec![
+        ("python", python()?),
+        ("zookeeper", java("zookeeper")?),
+    ])
+}
+
+/// The libraries that a protocol's `pom.xml` names, and all that they need.
+fn java(protocol: &str) -> Result<PathBuf> {
+    let pom = root().join(SOURCES).join(protocol).join("pom.xml");
+    made_of(protocol, &pom, |fresh| {
+        let version = ["-version"];
+        let java = || succeeds(command("java").args(version));
+        require_or_install(java, "default-jre-headless")?;
+        require("java", &version, "default-jre-headless")?;
+        let maven = || succeeds(command("mvn").args(version));
+        require_or_install(maven, "maven")?;
+        require("mvn", &version, "maven")?;
+        let output = format!("-DoutputDirectory={}", fresh.display());
+        let mut copy = command("mvn");
+        copy.args(["--batch-mode", "--quiet", "--file"]).arg(&pom);
+        execute(copy.args([COPY_DEPENDENCIES, "-DincludeScope=runtime", &output]))
+    })
 }
 
 /// The package, without its service: that would be a server that nobody asked for.
@@ -43,9 +65,9 @@ fn redis() -> Result<()> {
     Ok(())
 }
 
-fn python(place: &Path) -> Result<()> {
+fn python() -> Result<PathBuf> {
     let requirements = root().join(SOURCES).join("requirements.txt");
-    made_of(place, &requirements, |fresh| {
+    made_of("python", &requirements, |fresh| {
         let venv = ["-m", "venv", "--help"];
         require_or_install(|| succeeds(command("python3").args(venv)), "python3-venv")?;
         execute(command("python3").args(["-m", "venv"]).arg(fresh))?;
@@ -57,16 +79,25 @@ fn python(place: &Path) -> Result<()> {
     })
 }
 
-/// Makes the place anew unless it was made of the same file. What was begun and not ended is made again.
-fn made_of(place: &Path, recipe: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+/// The place of what is made of this file, made where it is absent. Another text is another place, so checkouts never fight over one.
+fn made_of(name: &str, recipe: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let text = fs::read(recipe).with_context(|| format!("cannot read {}", recipe.display()))?;
-    let kept = place.join("made-of");
-    if fs::read(&kept).is_ok_and(|kept| kept == text) {
-        return Ok(());
-    }
+    let applications = cache()?.join("applications");
+    let place = applications.join(format!("{name}-{:016x}", xxh3_64(&text)));
     if place.exists() {
-        fs::remove_dir_all(place)?;
+        return Ok(place);
     }
-    make(place)?;
-    Ok(fs::write(kept, text)?)
+    fs::create_dir_all(&applications)?;
+    let fresh = place.with_extension(format!("partial-{}", std::process::id()));
+    let made = make(&fresh);
+    if made.is_ok() && fs::rename(&fresh, &place).is_ok() {
+        return Ok(place);
+    }
+    // What was begun is of no use. (Where somebody else was faster, his is as good.)
+    if fresh.exists() {
+        fs::remove_dir_all(&fresh)?;
+    }
+    made?;
+    ensure!(place.exists(), "cannot make {}", place.display());
+    Ok(place)
 }

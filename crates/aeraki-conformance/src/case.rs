@@ -137,17 +137,23 @@ impl<'m> Stage<'m> {
         &self.case
     }
 
-    /// An address for services that no other case has; `which` is 1 to 254.
+    /// An address for services that no other case has; `which` is 1 to 254. (istiod hands out 240.240.0.0/16 by itself.)
     pub fn vip(&self, which: u8) -> String {
-        format!("240.240.{}.{which}", self.number)
+        format!("240.241.{}.{which}", self.number)
     }
 
-    /// The text with these words in it replaced: `$CASE`, `$NAMESPACE`, `$VIP1` to `$VIP9`. Names and hosts have `$CASE` in them, so
-    /// that cases never meet.
+    /// A cluster IP for a Kubernetes Service that no other case has.
+    pub fn cluster_ip(&self) -> String {
+        format!("10.96.77.{}", self.number)
+    }
+
+    /// The text with these words in it replaced: `$CASE`, `$NAMESPACE`, `$VIP1` to `$VIP9`, `$CLUSTERIP`. Names and hosts have
+    /// `$CASE` in them, so that cases never meet.
     pub fn fill(&self, text: &str) -> String {
         let text = text
             .replace("$CASE", &self.case)
-            .replace("$NAMESPACE", self.namespace);
+            .replace("$NAMESPACE", self.namespace)
+            .replace("$CLUSTERIP", &self.cluster_ip());
         (1..=9).fold(text, |text, which| {
             text.replace(&format!("$VIP{which}"), &self.vip(which))
         })
@@ -178,6 +184,11 @@ impl<'m> Stage<'m> {
         objects.there.remove(&object);
         objects.gone.insert(object);
         Ok(())
+    }
+
+    /// The case brings trouble on purpose: the controller may say this code, at level error, of an object of the case.
+    pub fn expects(&self, code: &str) {
+        self.mesh.expect(code, &self.case);
     }
 
     /// Waits until every proxy has what the objects come to.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use aeraki_testbed::{Cluster, Options, Testbed};
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell, RwLock};
 
 use crate::client::Client;
@@ -27,12 +28,12 @@ mod settle;
 pub(crate) struct Programs {
     /// The command `aeraki`.
     pub(crate) aeraki: PathBuf,
-    /// What `cargo xtask` has set up for applications: `python`, `zookeeper`, …
-    pub(crate) applications: PathBuf,
+    /// What `cargo xtask` has set up for applications, by its name: `python`, `zookeeper`, …
+    pub(crate) applications: BTreeMap<String, PathBuf>,
 }
 
-/// What the first one who asks for it makes.
-type Once<T> = Arc<OnceCell<Arc<T>>>;
+/// What cases share, or why they cannot.
+type Shared = Result<Arc<dyn Any + Send + Sync>, String>;
 
 /// A real control plane, the real controller, and pods with real sidecars.
 pub struct Mesh {
@@ -42,8 +43,9 @@ pub struct Mesh {
     network: Network,
     controller: Controller,
     marker: Marker,
-    pods: RwLock<BTreeMap<String, Once<Pod>>>,
-    shared: Mutex<HashMap<TypeId, Once<dyn Any + Send + Sync>>>,
+    pods: RwLock<BTreeMap<String, Arc<OnceCell<Arc<Pod>>>>>,
+    expected: std::sync::Mutex<Vec<(String, String)>>,
+    shared: Mutex<HashMap<TypeId, Arc<OnceCell<Shared>>>>,
 }
 
 impl Mesh {
@@ -65,6 +67,7 @@ impl Mesh {
             controller,
             marker: Marker::default(),
             pods: RwLock::default(),
+            expected: std::sync::Mutex::default(),
             shared: Mutex::default(),
         })
     }
@@ -84,6 +87,20 @@ impl Mesh {
         &self.controller
     }
 
+    pub(crate) fn expect(&self, code: &str, case: &str) {
+        let mut expected = self.expected.lock().expect("no panic under the lock");
+        expected.push((code.to_owned(), case.to_owned()));
+    }
+
+    /// Whether a case has said that it brings about this line of the controller's log.
+    pub(crate) fn is_expected(&self, line: &Value) -> bool {
+        let [code, object] =
+            ["code", "object"].map(|field| line[field].as_str().unwrap_or_default());
+        let expected = self.expected.lock().expect("no panic under the lock");
+        let mut all = expected.iter();
+        all.any(|(it, case)| it == code && object.contains(case.as_str()))
+    }
+
     /// The pod of this name, started when it is first asked for. Every case that asks gets the same.
     pub async fn pod(&self, options: &PodOptions) -> Result<Arc<Pod>> {
         let slot = {
@@ -100,7 +117,7 @@ impl Mesh {
         pods.values().filter_map(|pod| pod.get().cloned()).collect()
     }
 
-    /// What the cases of a protocol share, made by whoever asks first: one `T` for all.
+    /// What the cases of a protocol share, made by whoever asks first: one `T` for all. If it cannot be made, that is so for all.
     pub async fn shared<T: Any + Send + Sync>(
         &self,
         start: impl AsyncFnOnce(&Self) -> Result<T>,
@@ -109,12 +126,16 @@ impl Mesh {
             let mut shared = self.shared.lock().await;
             Arc::clone(shared.entry(TypeId::of::<T>()).or_default())
         };
-        let make = async || {
-            let value: Arc<dyn Any + Send + Sync> = Arc::new(start(self).await?);
-            anyhow::Ok(value)
+        let make = async || match start(self).await {
+            Ok(value) => {
+                let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
+                Ok(value)
+            }
+            Err(error) => Err(format!("{error:#}")),
         };
-        let value = slot.get_or_try_init(make).await?;
-        Arc::clone(value)
+        let value = slot.get_or_init(make).await.clone();
+        let value = value.map_err(anyhow::Error::msg)?;
+        value
             .downcast()
             .ok()
             .context("it was stored under its own type")
@@ -122,16 +143,18 @@ impl Mesh {
 
     /// A Python program of `applications/<protocol>/` in a pod, that is asked in lines of JSON.
     pub fn python(&self, pod: &Pod, protocol: &str, program: &str) -> Result<Client> {
-        let python = self.programs.applications.join("python/bin/python");
+        let python = self.application("python")?.join("bin/python");
         let mut command = pod.command(&python.to_string_lossy());
         command.arg(application(protocol).join(program));
         let name = format!("{}-{program}", pod.name());
         Client::start(&name, command, &self.logs().join(format!("{name}.log")))
     }
 
-    /// What was set up for a protocol's applications.
-    pub fn application(&self, protocol: &str) -> PathBuf {
-        self.programs.applications.join(protocol)
+    /// Where a protocol's libraries, or `python`, were set up.
+    pub fn application(&self, name: &str) -> Result<&Path> {
+        let place = self.programs.applications.get(name);
+        let place = place.with_context(|| format!("no --application {name}=…"))?;
+        Ok(place)
     }
 
     /// Where each program of the mesh has its log.

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use tokio::time::{Instant, sleep};
 
 /// Long enough for a machine that does other things too; nothing waits so long when all is well.
-const DEADLINE: Duration = Duration::from_secs(90);
+const DEADLINE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(30);
 
 /// What a look found.

@@ -68,6 +68,19 @@ impl Mesh {
         Ok(filters)
     }
 
+    /// Deletes every EnvoyFilter of Aeraki's, as its uninstallation does, and waits until no proxy has any.
+    pub(crate) async fn remove_filters(&self) -> Result<()> {
+        let mut filters = self.cluster.list(ENVOY_FILTER, "").await?;
+        filters.retain(|filter| filter["metadata"]["labels"]["manager"] == "Aeraki");
+        for filter in filters {
+            let [namespace, name] = ["namespace", "name"]
+                .map(|field| filter["metadata"][field].as_str().unwrap_or_default());
+            self.cluster.delete(ENVOY_FILTER, namespace, name).await?;
+        }
+        // The mark is an EnvoyFilter too: whoever has it has heard of the deletions before it.
+        self.pushed().await
+    }
+
     /// Waits until no EnvoyFilter of Aeraki's is there.
     pub(crate) async fn no_filters(&self) -> Result<()> {
         until("no EnvoyFilter is left", async || {
