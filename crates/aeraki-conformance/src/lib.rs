@@ -31,6 +31,7 @@ mod report;
 mod suite;
 mod wait;
 mod whole;
+mod zookeeper;
 
 /// Runs the command line of this process, and answers with the exit code: 0 if every case passed.
 #[must_use]

@@ -1,5 +1,7 @@
 //! Redis: real servers, and the client library that applications use.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -10,14 +12,34 @@ use crate::client::Client;
 use crate::mesh::{Mesh, Pod, PodOptions};
 use crate::wait::until_so;
 
+mod cluster_mode;
+mod credentials;
+mod faults;
+mod life;
+mod listeners;
+mod mirrors;
 mod routing;
 
-pub(crate) const CASES: &[Case] = routing::CASES;
+/// The cases, by what they are about.
+pub(crate) const CASES: [&[Case]; 7] = [
+    routing::CASES,
+    mirrors::CASES,
+    faults::CASES,
+    credentials::CASES,
+    cluster_mode::CASES,
+    listeners::CASES,
+    life::CASES,
+];
 
 const NAMESPACE: &str = "redis";
 
 /// The port of each server that has no other.
 const PORT: u16 = 6379;
+
+/// What the client's sidecar finds in a file and in a variable, if a filter refers to them.
+const REFERENCE: &str = "from-a-reference";
+const REFERENCE_FILE: &str = "/etc/redis/conformance/password";
+const REFERENCE_VARIABLE: &str = "REDIS_CONFORMANCE_PASSWORD";
 
 /// A client pod and two servers. Keys have the case's name in them, so cases never meet in a server.
 struct Redis {
@@ -33,7 +55,13 @@ impl Redis {
     }
 
     async fn start(mesh: &Mesh) -> Result<Self> {
-        let pod = mesh.pod(&PodOptions::new(NAMESPACE, "client")).await?;
+        let file = Path::new(REFERENCE_FILE);
+        fs::create_dir_all(file.parent().context("the path was joined")?)?;
+        fs::write(file, REFERENCE)?;
+        let options = PodOptions::new(NAMESPACE, "client")
+            .metadata("AERAKI_REDIS_CREDENTIALS_REDIS", "true")
+            .environment(REFERENCE_VARIABLE, REFERENCE);
+        let pod = mesh.pod(&options).await?;
         Ok(Self {
             client: mesh.python(&pod, "redis", "client.py")?,
             v1: Server::of(mesh, "v1").await?,
@@ -52,6 +80,32 @@ impl Redis {
     async fn value(&self, address: &str, command: &[&str]) -> Result<Value> {
         let mut values = self.values(address, &[command]).await?;
         values.pop().context("one command has one answer")
+    }
+
+    /// The one answer to one command, value or error.
+    async fn answer(&self, target: &Target<'_>, command: &[&str]) -> Result<Value> {
+        let mut answers = call(&self.client, target, &[command]).await?;
+        answers.pop().context("one command has one answer")
+    }
+
+    /// Which of the servers have the key: `v1`, `v2`, `both` or `none`.
+    async fn has(&self, key: &str) -> Result<&'static str> {
+        let exists = ["EXISTS", key];
+        let (v1, v2) = (self.v1.value(&exists).await?, self.v2.value(&exists).await?);
+        Ok(match (v1 == json!(1), v2 == json!(1)) {
+            (true, false) => "v1",
+            (false, true) => "v2",
+            (true, true) => "both",
+            (false, false) => "none",
+        })
+    }
+
+    /// Fails unless a SET of the key through this address lands on these servers.
+    async fn lands(&self, address: &str, key: &str, wanted: &str) -> Result<()> {
+        self.value(address, &["SET", key, "1"]).await?;
+        let found = self.has(key).await?;
+        ensure!(found == wanted, "{key} is on {found}, not on {wanted}");
+        Ok(())
     }
 }
 
@@ -82,6 +136,7 @@ impl Server {
             .args(arguments);
         self.pod.run(mesh, &format!("redis-{port}"), command)?;
         until_so("the server answers", async || {
+            self.pod.still_runs(&format!("redis-{port}"))?;
             let ping = call(&self.beside, &Target::at("127.0.0.1", port), &[&["PING"]]).await?;
             // One that wants a password is there as well.
             let said = ping[0].to_string();
@@ -96,9 +151,21 @@ impl Server {
 
     /// What the server itself answers to one command.
     async fn value(&self, command: &[&str]) -> Result<Value> {
-        let target = Target::at("127.0.0.1", PORT);
+        self.value_at(PORT, command).await
+    }
+
+    /// The same of a server on another port.
+    async fn value_at(&self, port: u16, command: &[&str]) -> Result<Value> {
+        let target = Target::at("127.0.0.1", port);
         let mut answers = call(&self.beside, &target, &[command]).await?;
         value(answers.pop().context("one command has one answer")?)
+    }
+
+    /// How often a server has been called with a command.
+    async fn calls_at(&self, port: u16, command: &str) -> Result<u64> {
+        let stats = self.value_at(port, &["INFO", "commandstats"]).await?;
+        let calls = &stats[format!("cmdstat_{command}")]["calls"];
+        Ok(calls.as_u64().unwrap_or_default())
     }
 }
 
@@ -116,6 +183,11 @@ impl<'a> Target<'a> {
             port,
             password: None,
         }
+    }
+
+    fn password(mut self, password: &'a str) -> Self {
+        self.password = Some(password);
+        self
     }
 }
 
@@ -144,8 +216,33 @@ fn value(mut answer: Value) -> Result<Value> {
     }
 }
 
+/// Fails unless redis_proxy is between (or is not). It has no LASTSAVE; only plain TCP leads to the server's own.
+async fn speaks_redis(client: &Client, host: &str, port: u16, is_so: bool) -> Result<()> {
+    let lastsave: [&[&str]; 1] = [&["LASTSAVE"]];
+    let mut answers = call(client, &Target::at(host, port), &lastsave).await?;
+    let answer = answers.pop().context("one command has one answer")?;
+    if is_so {
+        refused(&answer, "unknown command")
+    } else {
+        value(answer).map(drop)
+    }
+}
+
+/// Fails unless the answer is an error that says this.
+fn refused(answer: &Value, says: &str) -> Result<()> {
+    let error = answer["error"].as_str();
+    let error = error.with_context(|| format!("it must fail with {says:?}, and gives {answer}"))?;
+    ensure!(error.contains(says), "it says {error:?}, not {says:?}");
+    Ok(())
+}
+
 /// A service of the case at `vip`, with the server at this address behind it. Its host is `<name>.<case>.test`.
 fn service(name: &str, vip: &str, server: &str) -> String {
+    service_at(name, vip, server, PORT)
+}
+
+/// The same with the server on another port.
+fn service_at(name: &str, vip: &str, server: &str, port: u16) -> String {
     format!(
         "\
 ---
@@ -157,7 +254,7 @@ metadata:
 spec:
   hosts: [{name}.$CASE.test]
   addresses: [{vip}]
-  ports: [{{number: 6379, name: tcp-redis, protocol: TCP}}]
+  ports: [{{number: 6379, name: tcp-redis, protocol: TCP, targetPort: {port}}}]
   resolution: STATIC
   endpoints: [{{address: {server}}}]
 "

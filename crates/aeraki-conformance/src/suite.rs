@@ -10,11 +10,12 @@ use crate::case::{Case, Stage, Turn};
 use crate::evidence;
 use crate::mesh::{Mesh, Programs};
 use crate::report::{self, Outcome};
-use crate::{redis, whole};
+use crate::{redis, whole, zookeeper};
 
 /// Every case, in the order of the list.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
-    redis::CASES.iter().chain(whole::CASES)
+    let protocols = redis::CASES.into_iter().chain([zookeeper::CASES]);
+    protocols.chain([whole::CASES]).flatten()
 }
 
 /// What is to run.

@@ -4,7 +4,7 @@ use anyhow::Result;
 use futures::FutureExt as _;
 use serde_json::json;
 
-use super::{Redis, equal, rules, service};
+use super::{PORT, Redis, Target, equal, refused, rules, service};
 use crate::case::{Case, Stage, Turn};
 
 pub(super) const CASES: &[Case] = &[
@@ -20,6 +20,54 @@ pub(super) const CASES: &[Case] = &[
         turn: Turn::Shared,
         run: |stage| key_prefix(stage).boxed_local(),
     },
+    Case {
+        name: "redis/last-catch-all",
+        proves: "several routes without `match`: the last one counts",
+        turn: Turn::Shared,
+        run: |stage| last_catch_all(stage).boxed_local(),
+    },
+    Case {
+        name: "redis/remove-prefix",
+        proves: "`match.key.removePrefix`: the server sees the key without the prefix",
+        turn: Turn::Shared,
+        run: |stage| remove_prefix(stage).boxed_local(),
+    },
+    Case {
+        name: "redis/case-insensitive",
+        proves: "`settings.caseInsensitive`: prefixes match in any case",
+        turn: Turn::Shared,
+        run: |stage| case_insensitive(stage).boxed_local(),
+    },
+    Case {
+        name: "redis/route-to-nobody",
+        proves: "a route without a host: the commands on those keys fail, and go to nobody else",
+        turn: Turn::Shared,
+        run: |stage| route_to_nobody(stage).boxed_local(),
+    },
+    Case {
+        name: "redis/read-split",
+        proves: "`readCommandPolicy.route`: reads go there, writes to `route`",
+        turn: Turn::Shared,
+        run: |stage| read_split(stage).boxed_local(),
+    },
+    Case {
+        name: "redis/virtual-service",
+        proves: "a VirtualService's `tcp` route with one destination takes the keys without a route, host and subset",
+        turn: Turn::Shared,
+        run: |stage| virtual_service(stage).boxed_local(),
+    },
+    Case {
+        name: "redis/virtual-service-with-weights",
+        proves: "a `tcp` route with several destinations: the calls go to the service itself",
+        turn: Turn::Shared,
+        run: |stage| weights(stage).boxed_local(),
+    },
+    Case {
+        name: "redis/changed-rule",
+        proves: "a changed rule counts for the next connection, and a removed one is gone",
+        turn: Turn::Shared,
+        run: |stage| changed_rule(stage).boxed_local(),
+    },
 ];
 
 async fn plain_call(stage: &Stage<'_>) -> Result<()> {
@@ -29,32 +77,31 @@ async fn plain_call(stage: &Stage<'_>) -> Result<()> {
         .await?;
     stage.settled().await?;
     let key = format!("{}:key", stage.case());
-    redis.value(&stage.vip(1), &["SET", &key, "1"]).await?;
-    equal(
-        "the server's value",
-        &redis.v1.value(&["GET", &key]).await?,
-        &json!("1"),
-    )?;
+    redis.lands(&stage.vip(1), &key, "v1").await?;
     let set = [
         "redis.outbound|6379||cache.",
         stage.case(),
         "command.set.success",
     ];
-    equal(
-        "SETs that the proxy counts",
-        &redis.pod.count(&set).await?.into(),
-        &json!(1),
-    )
+    let counted = redis.pod.count(&set).await?;
+    equal("SETs that the proxy counts", &counted.into(), &json!(1))?;
+    // It is the proxy that speaks Redis here, and RESP2 alone.
+    let address = stage.vip(1);
+    let target = Target::at(&address, PORT);
+    refused(&redis.answer(&target, &["HELLO", "3"]).await?, "NOPROTO")
+}
+
+/// Two services of the case: `cache` at `$VIP1` with v1 behind it, `users` at `$VIP2` with v2.
+async fn two_services(stage: &Stage<'_>) -> Result<std::sync::Arc<Redis>> {
+    let redis = Redis::of(stage).await?;
+    let cache = service("cache", "$VIP1", &redis.v1.address());
+    let users = service("users", "$VIP2", &redis.v2.address());
+    stage.apply(&(cache + &users)).await?;
+    Ok(redis)
 }
 
 async fn key_prefix(stage: &Stage<'_>) -> Result<()> {
-    let redis = Redis::of(stage).await?;
-    stage
-        .apply(&service("cache", "$VIP1", &redis.v1.address()))
-        .await?;
-    stage
-        .apply(&service("users", "$VIP2", &redis.v2.address()))
-        .await?;
+    let redis = two_services(stage).await?;
     let spec = "  redis:
   - match: {key: {prefix: \"$CASE:u\"}}
     route: {host: users.$CASE.test}
@@ -64,13 +111,183 @@ async fn key_prefix(stage: &Stage<'_>) -> Result<()> {
 ";
     stage.apply(&rules("cache", spec)).await?;
     stage.settled().await?;
-    for (key, on_v1) in [("u:1", false), ("u:own", true), ("other", true)] {
+    for (key, server) in [("u:1", "v2"), ("u:own", "v1"), ("other", "v1")] {
         let key = format!("{}:{key}", stage.case());
-        redis.value(&stage.vip(1), &["SET", &key, "1"]).await?;
-        let there = redis.v1.value(&["EXISTS", &key]).await?;
-        equal(&format!("{key} on v1"), &there, &json!(u8::from(on_v1)))?;
-        let there = redis.v2.value(&["EXISTS", &key]).await?;
-        equal(&format!("{key} on v2"), &there, &json!(u8::from(!on_v1)))?;
+        redis.lands(&stage.vip(1), &key, server).await?;
     }
     Ok(())
+}
+
+async fn last_catch_all(stage: &Stage<'_>) -> Result<()> {
+    let redis = two_services(stage).await?;
+    let spec = "  redis:
+  - route: {host: cache.$CASE.test}
+  - match: {key: {prefix: \"\"}}
+    route: {host: users.$CASE.test}
+";
+    stage.apply(&rules("cache", spec)).await?;
+    stage.settled().await?;
+    redis.lands(&stage.vip(1), stage.case(), "v2").await
+}
+
+async fn remove_prefix(stage: &Stage<'_>) -> Result<()> {
+    let redis = two_services(stage).await?;
+    let spec = "  redis:
+  - match: {key: {prefix: \"$CASE/gone/\", removePrefix: true}}
+    route: {host: users.$CASE.test}
+  - match: {key: {prefix: \"$CASE/kept/\"}}
+    route: {host: users.$CASE.test}
+";
+    stage.apply(&rules("cache", spec)).await?;
+    stage.settled().await?;
+    let key = |prefix: &str| format!("{}/{prefix}/{}", stage.case(), stage.case());
+    redis
+        .value(&stage.vip(1), &["SET", &key("gone"), "gone"])
+        .await?;
+    redis
+        .value(&stage.vip(1), &["SET", &key("kept"), "kept"])
+        .await?;
+    let short = redis.v2.value(&["GET", stage.case()]).await?;
+    equal("the key without its prefix", &short, &json!("gone"))?;
+    let long = redis.v2.value(&["GET", &key("kept")]).await?;
+    equal("the key with its prefix", &long, &json!("kept"))
+}
+
+async fn case_insensitive(stage: &Stage<'_>) -> Result<()> {
+    let redis = two_services(stage).await?;
+    let spec = "  settings: {caseInsensitive: true}
+  redis:
+  - match: {key: {prefix: \"$CASE:u\"}}
+    route: {host: users.$CASE.test}
+  - route: {host: cache.$CASE.test}
+";
+    stage.apply(&rules("cache", spec)).await?;
+    stage.settled().await?;
+    let key = format!("{}:U", stage.case().to_uppercase());
+    redis.lands(&stage.vip(1), &key, "v2").await
+}
+
+async fn route_to_nobody(stage: &Stage<'_>) -> Result<()> {
+    let redis = two_services(stage).await?;
+    let spec = "  redis:
+  - match: {key: {prefix: \"$CASE:nobody\"}}
+  - route: {host: cache.$CASE.test}
+";
+    stage.apply(&rules("cache", spec)).await?;
+    stage.settled().await?;
+    let [nobody, other] = ["nobody", "other"].map(|key| format!("{}:{key}", stage.case()));
+    let address = stage.vip(1);
+    let target = Target::at(&address, PORT);
+    let answer = redis.answer(&target, &["SET", &nobody, "1"]).await?;
+    refused(&answer, "no upstream host")?;
+    equal(
+        "who has it",
+        &redis.has(&nobody).await?.into(),
+        &json!("none"),
+    )?;
+    redis.lands(&address, &other, "v1").await
+}
+
+async fn read_split(stage: &Stage<'_>) -> Result<()> {
+    let redis = two_services(stage).await?;
+    let spec = "  redis:
+  - route: {host: cache.$CASE.test}
+    readCommandPolicy: {route: {host: users.$CASE.test}}
+";
+    stage.apply(&rules("cache", spec)).await?;
+    stage.settled().await?;
+    let key = stage.case();
+    redis.v2.value(&["SET", key, "read on v2"]).await?;
+    let set_get: [&[&str]; 2] = [&["SET", key, "written"], &["GET", key]];
+    let values = redis.values(&stage.vip(1), &set_get).await?;
+    equal("the value read", &values[1], &json!("read on v2"))?;
+    let written = redis.v1.value(&["GET", key]).await?;
+    equal("the value written", &written, &json!("written"))
+}
+
+async fn virtual_service(stage: &Stage<'_>) -> Result<()> {
+    let redis = Redis::of(stage).await?;
+    stage.apply(SUBSETS).await?;
+    stage
+        .apply(
+            "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: $CASE, namespace: $NAMESPACE}
+spec:
+  hosts: [cache.$CASE.test]
+  tcp:
+  - route: [{destination: {host: cache.$CASE.test, subset: v2}}]
+",
+        )
+        .await?;
+    stage.settled().await?;
+    for number in 0..20 {
+        let key = format!("{}:{number}", stage.case());
+        redis.lands(&stage.vip(1), &key, "v2").await?;
+    }
+    Ok(())
+}
+
+/// One service of both servers, by their labels, with a subset for each.
+const SUBSETS: &str = "
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: $CASE, namespace: $NAMESPACE}
+spec:
+  hosts: [cache.$CASE.test]
+  addresses: [$VIP1]
+  ports: [{number: 6379, name: tcp-redis, protocol: TCP}]
+  resolution: STATIC
+  workloadSelector: {labels: {app: redis}}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: $CASE, namespace: $NAMESPACE}
+spec:
+  host: cache.$CASE.test
+  subsets:
+  - {name: v1, labels: {version: v1}}
+  - {name: v2, labels: {version: v2}}
+";
+
+async fn weights(stage: &Stage<'_>) -> Result<()> {
+    let redis = two_services(stage).await?;
+    stage
+        .apply(
+            "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: $CASE, namespace: $NAMESPACE}
+spec:
+  hosts: [cache.$CASE.test]
+  tcp:
+  - route:
+    - {destination: {host: cache.$CASE.test}, weight: 50}
+    - {destination: {host: users.$CASE.test}, weight: 50}
+",
+        )
+        .await?;
+    stage.settled().await?;
+    for number in 0..20 {
+        let key = format!("{}:{number}", stage.case());
+        redis.lands(&stage.vip(1), &key, "v1").await?;
+    }
+    Ok(())
+}
+
+async fn changed_rule(stage: &Stage<'_>) -> Result<()> {
+    let redis = two_services(stage).await?;
+    let spec = "  redis:
+  - route: {host: users.$CASE.test}
+";
+    let key = |step: &str| format!("{}:{step}", stage.case());
+    stage.settled().await?;
+    redis.lands(&stage.vip(1), &key("before"), "v1").await?;
+    stage.apply(&rules("cache", spec)).await?;
+    stage.settled().await?;
+    redis.lands(&stage.vip(1), &key("with"), "v2").await?;
+    stage.delete("RedisService", "$CASE-cache").await?;
+    stage.settled().await?;
+    redis.lands(&stage.vip(1), &key("after"), "v1").await
 }
