@@ -1,28 +1,25 @@
 //! What the conformance suite's applications need, put into the cache directory: a Python environment, and a directory of
 //! libraries for each protocol whose server is written in Java.
 //!
-//! The directory's name carries a hash of the recipes, so checkouts with different ones never meet. Within it a place is
-//! made once.
+//! The name of each place has a hash of the files that say what it is made of.
 
 use std::fs;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use aeraki_testcache::root as cache;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::process::{command, execute, require, root, succeeds};
 use crate::setup::require_or_install;
 
-/// An old and a new Dubbo: they are still used, and must be able to call each other.
-const DUBBO: [&str; 2] = ["2.7.23", "3.3.5"];
-
 const SOURCES: &str = "crates/aeraki-conformance/applications";
 
-/// Sets up what is absent; where it is.
-pub(crate) fn set_up() -> Result<PathBuf> {
-    let applications = cache()?.join(format!("applications-{}", recipes()?));
-    fs::create_dir_all(&applications)?;
+const COPY_DEPENDENCIES: &str =
+    "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
+
+/// Sets up what is absent; where each thing is, by its name.
+pub(crate) fn set_up() -> Result<Vec<(&'static str, PathBuf)>> {
     for (program, arguments, package) in [
         ("ip", &["-V"][..], "iproute2"),
         ("iptables-restore", &["--version"], "iptables"),
@@ -31,55 +28,49 @@ pub(crate) fn set_up() -> Result<PathBuf> {
         require(program, arguments, package)?;
     }
     redis()?;
-    python(&applications.join("python"))?;
-    for version in DUBBO {
-        dubbo(&applications.join("dubbo").join(version), version)?;
-    }
-    Ok(applications)
+    Ok(vec![
+        ("python", python()?),
+        ("zookeeper", java("zookeeper")?),
+        ("dubbo-2.7.23", dubbo("2.7.23")?),
+        ("dubbo-3.3.5", dubbo("3.3.5")?),
+    ])
 }
 
-/// A hash of all that decides what is set up. It only has to be another one where that is other.
-fn recipes() -> Result<String> {
-    let sources = root().join(SOURCES);
-    let mut hasher = DefaultHasher::new();
-    for recipe in ["requirements.txt", "dubbo"] {
-        for file in files(&sources.join(recipe))? {
-            let text =
-                fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            text.hash(&mut hasher);
-        }
-    }
-    Ok(format!("{:016x}", hasher.finish()))
-}
-
-/// A file, or all files below a directory, in order.
-fn files(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let entries = fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
-    let mut entries = entries.collect::<Result<Vec<_>>>()?;
-    entries.sort();
-    let below = entries.iter().map(|entry| files(entry));
-    Ok(below.collect::<Result<Vec<_>>>()?.concat())
-}
-
-/// The provider and the consumer, with one version of Dubbo and all that it needs.
-fn dubbo(place: &Path, version: &str) -> Result<()> {
+/// The provider and the consumer, with one version of Dubbo and all that it needs. An old and a new one are still used, and
+/// must be able to call each other.
+fn dubbo(version: &str) -> Result<PathBuf> {
     let sources = root().join(SOURCES).join("dubbo");
-    let recipe = sources.join("pom.xml");
-    once(place, |fresh| {
-        let maven = ["--version"];
-        require_or_install(|| succeeds(command("mvn").args(maven)), "maven")?;
-        require("mvn", &maven, "maven")?;
-        execute(
-            command("mvn")
-                .args(["--quiet", "--batch-mode", "--file"])
-                .arg(&recipe)
-                .arg(format!("-Ddubbo.version={version}"))
-                .arg(format!("-Doutput={}", fresh.display()))
-                .arg("package"),
-        )
+    made_of(&format!("dubbo-{version}"), &sources, |fresh| {
+        require_maven()?;
+        let mut build = command("mvn");
+        build
+            .args(["--batch-mode", "--quiet", "--file"])
+            .arg(sources.join("pom.xml"))
+            .arg(format!("-Ddubbo.version={version}"))
+            .arg(format!("-Doutput={}", fresh.display()));
+        execute(build.arg("package"))
+    })
+}
+
+/// Maven, and a Java to build with.
+fn require_maven() -> Result<()> {
+    let version = ["-version"];
+    for (program, package) in [("javac", "default-jdk-headless"), ("mvn", "maven")] {
+        require_or_install(|| succeeds(command(program).args(version)), package)?;
+        require(program, &version, package)?;
+    }
+    Ok(())
+}
+
+/// The libraries that a protocol's `pom.xml` names, and all that they need.
+fn java(protocol: &str) -> Result<PathBuf> {
+    let pom = root().join(SOURCES).join(protocol).join("pom.xml");
+    made_of(protocol, &pom, |fresh| {
+        require_maven()?;
+        let output = format!("-DoutputDirectory={}", fresh.display());
+        let mut copy = command("mvn");
+        copy.args(["--batch-mode", "--quiet", "--file"]).arg(&pom);
+        execute(copy.args([COPY_DEPENDENCIES, "-DincludeScope=runtime", &output]))
     })
 }
 
@@ -96,9 +87,9 @@ fn redis() -> Result<()> {
     Ok(())
 }
 
-fn python(place: &Path) -> Result<()> {
+fn python() -> Result<PathBuf> {
     let requirements = root().join(SOURCES).join("requirements.txt");
-    once(place, |fresh| {
+    made_of("python", &requirements, |fresh| {
         let venv = ["-m", "venv", "--help"];
         require_or_install(|| succeeds(command("python3").args(venv)), "python3-venv")?;
         execute(command("python3").args(["-m", "venv"]).arg(fresh))?;
@@ -110,15 +101,37 @@ fn python(place: &Path) -> Result<()> {
     })
 }
 
-/// Makes the place unless it is there and whole. What was begun and not ended is made again.
-fn once(place: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let whole = place.join("is-whole");
-    if whole.is_file() {
-        return Ok(());
+/// What a recipe says: a file, or all files below a directory in the order of their names.
+fn text_of(recipe: &Path) -> Result<Vec<u8>> {
+    if !recipe.is_dir() {
+        return fs::read(recipe).with_context(|| format!("cannot read {}", recipe.display()));
     }
+    let entries = fs::read_dir(recipe)?.map(|entry| Ok(entry?.path()));
+    let mut entries = entries.collect::<Result<Vec<_>>>()?;
+    entries.sort();
+    let texts = entries.iter().map(|entry| text_of(entry));
+    Ok(texts.collect::<Result<Vec<_>>>()?.concat())
+}
+
+/// The place of what is made of this file or directory, made where it is absent. Another text is another place, so checkouts never fight over one.
+fn made_of(name: &str, recipe: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let text = text_of(recipe)?;
+    let applications = cache()?.join("applications");
+    let place = applications.join(format!("{name}-{:016x}", xxh3_64(&text)));
     if place.exists() {
-        fs::remove_dir_all(place)?;
+        return Ok(place);
     }
-    make(place)?;
-    Ok(fs::write(whole, "")?)
+    fs::create_dir_all(&applications)?;
+    let fresh = place.with_extension(format!("partial-{}", std::process::id()));
+    let made = make(&fresh);
+    if made.is_ok() && fs::rename(&fresh, &place).is_ok() {
+        return Ok(place);
+    }
+    // What was begun is of no use. (Where somebody else was faster, his is as good.)
+    if fresh.exists() {
+        fs::remove_dir_all(&fresh)?;
+    }
+    made?;
+    ensure!(place.exists(), "cannot make {}", place.display());
+    Ok(place)
 }

@@ -25,8 +25,10 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<bool> {
         .any(|argument| only_asks.contains(&argument.as_str()))
     {
         setup::servers_and_envoy()?;
-        suite.args(["--aeraki", &aeraki()?, "--applications"]);
-        suite.arg(applications::set_up()?);
+        suite.args(["--aeraki", &aeraki()?]);
+        for (name, place) in applications::set_up()? {
+            suite.arg(format!("--application={name}={}", place.display()));
+        }
     }
     Ok(suite.status()?.success())
 }

@@ -37,14 +37,9 @@ struct Cli {
         required_unless_present = "list"
     )]
     aeraki: Option<PathBuf>,
-    /// Where applications were set up
-    #[arg(
-        long,
-        value_name = "DIRECTORY",
-        hide = true,
-        required_unless_present = "list"
-    )]
-    applications: Option<PathBuf>,
+    /// Where something was set up for applications; may be repeated
+    #[arg(long = "application", value_name = "NAME=DIRECTORY", hide = true, value_parser = application)]
+    applications: Vec<(String, PathBuf)>,
     /// Where logs and config dumps of failed cases go
     #[arg(long, value_name = "DIRECTORY", default_value = "target/conformance")]
     output: PathBuf,
@@ -77,7 +72,7 @@ fn run(cli: Cli) -> Result<bool> {
     }
     let programs = Programs {
         aeraki: cli.aeraki.context("clap requires it")?,
-        applications: cli.applications.context("clap requires it")?,
+        applications: cli.applications.into_iter().collect(),
     };
     isolation::enter()?;
     let runtime = tokio::runtime::Runtime::new()?;
@@ -91,4 +86,9 @@ fn run(cli: Cli) -> Result<bool> {
             _ = terminate.recv() => anyhow::bail!("told to end"),
         }
     })
+}
+
+fn application(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, directory) = text.split_once('=').ok_or("there is no `=`")?;
+    Ok((name.to_owned(), PathBuf::from(directory)))
 }

@@ -1,6 +1,7 @@
 //! Dubbo: providers and consumers of Apache's Java library, old and new, without a registry.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
@@ -94,7 +95,7 @@ impl Dubbo {
         let pod = mesh.pod(&PodOptions::new(NAMESPACE, "client")).await?;
         let mut consumers = BTreeMap::new();
         for version in [OLD, NEW] {
-            let command = java(mesh, &pod, version, "Consumer");
+            let command = java(mesh, &pod, version, "Consumer")?;
             let client = mesh.client(&pod, &format!("consumer-{version}"), command)?;
             consumers.insert(version, client);
         }
@@ -148,15 +149,14 @@ spec:
     }
 }
 
-fn java(mesh: &Mesh, pod: &Pod, version: &str, class: &str) -> std::process::Command {
-    let place = mesh.application("dubbo").join(version);
-    let place = place.display();
+fn java(mesh: &Mesh, pod: &Pod, version: &str, class: &str) -> Result<Command> {
+    let place = mesh.application(&format!("dubbo-{version}"))?.display();
     let mut command = pod.command("java");
     command
         .args(JAVA)
         .arg(format!("{place}/application.jar:{place}/dependency/*"))
         .arg(format!("net.aeraki.conformance.{class}"));
-    command
+    Ok(command)
 }
 
 async fn provider(mesh: &Mesh, name: &str, version: &str) -> Result<Arc<Pod>> {
@@ -164,7 +164,7 @@ async fn provider(mesh: &Mesh, name: &str, version: &str) -> Result<Arc<Pod>> {
         .label("app", "dubbo")
         .label("version", name);
     let pod = mesh.pod(&options).await?;
-    let mut command = java(mesh, &pod, version, "Provider");
+    let mut command = java(mesh, &pod, version, "Provider")?;
     command.args([name, &PORT.to_string()]);
     mesh.serve(&pod, "provider", command).await?;
     Ok(pod)

@@ -34,6 +34,7 @@ mod suite;
 mod thrift;
 mod wait;
 mod whole;
+mod zookeeper;
 
 /// Runs the command line of this process, and answers with the exit code: 0 if every case passed.
 #[must_use]

@@ -29,12 +29,12 @@ mod settle;
 pub(crate) struct Programs {
     /// The command `aeraki`.
     pub(crate) aeraki: PathBuf,
-    /// What `cargo xtask` has set up for applications: `python`, `zookeeper`, …
-    pub(crate) applications: PathBuf,
+    /// What `cargo xtask` has set up for applications, by its name: `python`, `zookeeper`, …
+    pub(crate) applications: BTreeMap<String, PathBuf>,
 }
 
-/// What the first one who asks for it makes.
-type Once<T> = Arc<OnceCell<Arc<T>>>;
+/// What cases share, or why they cannot.
+type Shared = Result<Arc<dyn Any + Send + Sync>, String>;
 
 /// A real control plane, the real controller, and pods with real sidecars.
 pub struct Mesh {
@@ -44,9 +44,9 @@ pub struct Mesh {
     network: Network,
     controller: Controller,
     marker: Marker,
-    pods: RwLock<BTreeMap<String, Once<Pod>>>,
+    pods: RwLock<BTreeMap<String, Arc<OnceCell<Arc<Pod>>>>>,
     expected: std::sync::Mutex<Vec<(String, String)>>,
-    shared: Mutex<HashMap<TypeId, Once<dyn Any + Send + Sync>>>,
+    shared: Mutex<HashMap<TypeId, Arc<OnceCell<Shared>>>>,
 }
 
 impl Mesh {
@@ -118,7 +118,7 @@ impl Mesh {
         pods.values().filter_map(|pod| pod.get().cloned()).collect()
     }
 
-    /// What the cases of a protocol share, made by whoever asks first: one `T` for all.
+    /// What the cases of a protocol share, made by whoever asks first: one `T` for all. If it cannot be made, that is so for all.
     pub async fn shared<T: Any + Send + Sync>(
         &self,
         start: impl AsyncFnOnce(&Self) -> Result<T>,
@@ -127,12 +127,16 @@ impl Mesh {
             let mut shared = self.shared.lock().await;
             Arc::clone(shared.entry(TypeId::of::<T>()).or_default())
         };
-        let make = async || {
-            let value: Arc<dyn Any + Send + Sync> = Arc::new(start(self).await?);
-            anyhow::Ok(value)
+        let make = async || match start(self).await {
+            Ok(value) => {
+                let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
+                Ok(value)
+            }
+            Err(error) => Err(format!("{error:#}")),
         };
-        let value = slot.get_or_try_init(make).await?;
-        Arc::clone(value)
+        let value = slot.get_or_init(make).await.clone();
+        let value = value.map_err(anyhow::Error::msg)?;
+        value
             .downcast()
             .ok()
             .context("it was stored under its own type")
@@ -140,7 +144,7 @@ impl Mesh {
 
     /// A Python program of `applications/<protocol>/` in a pod, that is asked in lines of JSON.
     pub fn python(&self, pod: &Pod, protocol: &str, program: &str) -> Result<Client> {
-        let command = self.python_command(pod, protocol, program);
+        let command = self.python_command(pod, protocol, program)?;
         self.client(pod, program, command)
     }
 
@@ -152,16 +156,16 @@ impl Mesh {
         program: &str,
         arguments: &[&str],
     ) -> Result<()> {
-        let mut command = self.python_command(pod, protocol, program);
+        let mut command = self.python_command(pod, protocol, program)?;
         command.args(arguments);
         self.serve(pod, program, command).await
     }
 
-    fn python_command(&self, pod: &Pod, protocol: &str, program: &str) -> Command {
-        let python = self.programs.applications.join("python/bin/python");
+    fn python_command(&self, pod: &Pod, protocol: &str, program: &str) -> Result<Command> {
+        let python = self.application("python")?.join("bin/python");
         let mut command = pod.command(&python.to_string_lossy());
         command.arg(application(protocol).join(program));
-        command
+        Ok(command)
     }
 
     /// Runs a program in a pod, and waits until it prints `ready`.
@@ -181,9 +185,11 @@ impl Mesh {
         Client::start(&name, command, &self.logs().join(format!("{name}.log")))
     }
 
-    /// What was set up for a protocol's applications.
-    pub fn application(&self, protocol: &str) -> PathBuf {
-        self.programs.applications.join(protocol)
+    /// Where a protocol's libraries, or `python`, were set up.
+    pub fn application(&self, name: &str) -> Result<&Path> {
+        let place = self.programs.applications.get(name);
+        let place = place.with_context(|| format!("no --application {name}=…"))?;
+        Ok(place)
     }
 
     /// Where each program of the mesh has its log.

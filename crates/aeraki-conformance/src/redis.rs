@@ -136,6 +136,7 @@ impl Server {
             .args(arguments);
         self.pod.run(mesh, &format!("redis-{port}"), command)?;
         until_so("the server answers", async || {
+            self.pod.still_runs(&format!("redis-{port}"))?;
             let ping = call(&self.beside, &Target::at("127.0.0.1", port), &[&["PING"]]).await?;
             // One that wants a password is there as well.
             let said = ping[0].to_string();

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use aeraki_testbed::{Process, Sidecar, SidecarOptions};
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::core::v1::Pod as PodObject;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -132,6 +132,35 @@ impl Pod {
         let mut programs = self.programs.lock().expect("no panic under the lock");
         programs.push(process);
         Ok(())
+    }
+
+    /// Sends a signal, as `STOP`, to a program that it runs.
+    pub fn signal(&self, program: &str, signal: &str) -> Result<()> {
+        self.with_program(program, |process| process.signal(signal))
+    }
+
+    /// Fails if a program that it runs has ended.
+    pub fn still_runs(&self, program: &str) -> Result<()> {
+        self.with_program(program, |process| match process.ended()? {
+            None => Ok(()),
+            Some(status) => bail!(
+                "{} has ended with {status}:\n{}",
+                process.name(),
+                process.log()?
+            ),
+        })
+    }
+
+    fn with_program(
+        &self,
+        program: &str,
+        act: impl FnOnce(&mut Process) -> Result<()>,
+    ) -> Result<()> {
+        let name = format!("{}-{program}", self.name);
+        let mut programs = self.programs.lock().expect("no panic under the lock");
+        let mut all = programs.iter_mut();
+        let process = all.find(|process| process.name() == name);
+        act(process.with_context(|| format!("nothing is called {name}"))?)
     }
 
     /// The sum of the counters whose name has all of these parts; 0 where there is none.

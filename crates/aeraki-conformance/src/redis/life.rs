@@ -50,17 +50,25 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// Calls again and again on one open connection through `$VIP1`.
-struct Busy<'a> {
+pub(super) struct Busy<'a> {
     stage: &'a Stage<'a>,
     redis: &'a Redis,
 }
 
 impl<'a> Busy<'a> {
     async fn begin(stage: &'a Stage<'a>, redis: &'a Redis) -> Result<Self> {
+        Self::begin_with(stage, redis, &["SET", stage.case(), "1"]).await
+    }
+
+    /// With a command that the case chooses.
+    pub(super) async fn begin_with(
+        stage: &'a Stage<'a>,
+        redis: &'a Redis,
+        command: &[&str],
+    ) -> Result<Self> {
         let open =
             json!({"do": "open", "connection": stage.case(), "host": stage.vip(1), "port": PORT});
         redis.client.ask(&open).await?;
-        let command = ["SET", stage.case(), "1"];
         let begin = json!({"do": "begin", "connection": stage.case(), "command": command});
         redis.client.ask(&begin).await?;
         let busy = Self { stage, redis };
@@ -84,7 +92,7 @@ impl<'a> Busy<'a> {
     }
 
     /// Fails if a single one has failed.
-    async fn end(self) -> Result<()> {
+    pub(super) async fn end(self) -> Result<()> {
         self.more().await?;
         let end = json!({"do": "end", "connection": self.stage.case()});
         let ended = self.redis.client.ask(&end).await?;
