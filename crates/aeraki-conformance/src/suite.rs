@@ -109,3 +109,40 @@ async fn play(mesh: &Mesh, case: &'static Case, number: u8, output: &Path) -> Ou
     outcome.announce();
     outcome
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/conformance.md");
+    const MARK: &str =
+        "<!-- cases: written by `AERAKI_UPDATE_DOCS=1 cargo test -p aeraki-conformance` -->\n";
+
+    #[test]
+    fn no_two_cases_have_one_name() {
+        let names: BTreeSet<_> = all().map(|case| case.name).collect();
+        assert_eq!(names.len(), all().count());
+    }
+
+    #[test]
+    fn the_document_lists_every_case() {
+        let mut table = String::from("\n| case | proves |\n|---|---|\n");
+        for case in all() {
+            let proves = case.proves.replace('|', "\\|");
+            writeln!(table, "| `{}` | {proves} |", case.name).unwrap();
+        }
+        let text = std::fs::read_to_string(DOCUMENT).unwrap();
+        let (before, after) = text.split_once(MARK).unwrap();
+        if std::env::var_os("AERAKI_UPDATE_DOCS").is_some() {
+            std::fs::write(DOCUMENT, format!("{before}{MARK}{table}")).unwrap();
+            return;
+        }
+        assert!(
+            after == table,
+            "docs/conformance.md is not what the code says; run the tests once with AERAKI_UPDATE_DOCS=1"
+        );
+    }
+}
