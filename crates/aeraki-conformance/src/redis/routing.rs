@@ -57,6 +57,12 @@ pub(super) const CASES: &[Case] = &[
         run: |stage| route_port(stage).boxed_local(),
     },
     Case {
+        name: "redis/short-names",
+        proves: "a short name in a RedisService is one of its own namespace",
+        turn: Turn::Shared,
+        run: |stage| short_names(stage).boxed_local(),
+    },
+    Case {
         name: "redis/virtual-service",
         proves: "a VirtualService's `tcp` route with one destination takes the keys without a route, host and subset",
         turn: Turn::Shared,
@@ -229,6 +235,25 @@ async fn route_port(stage: &Stage<'_>) -> Result<()> {
     redis.value(&stage.vip(1), &set).await?;
     let there = redis.v2.value_at(6405, &["EXISTS", stage.case()]).await?;
     equal("the key on the other port", &there, &json!(1))
+}
+
+async fn short_names(stage: &Stage<'_>) -> Result<()> {
+    let redis = Redis::of(stage).await?;
+    let address = redis.v2.address();
+    // A host of a ServiceEntry can be a name as Kubernetes makes them.
+    let cache = service("cache", "$VIP1", &redis.v1.address());
+    let users = service("users", "$VIP2", &address);
+    let named = |text: &str, name: &str| {
+        let full = format!("$CASE-{name}.$NAMESPACE.svc.cluster.local");
+        text.replace(&format!("[{name}.$CASE.test]"), &format!("[{full}]"))
+    };
+    let spec = "  redis: [{route: {host: $CASE-users}}]\n";
+    let rule = rules("cache", spec).replace("[cache.$CASE.test]", "[$CASE-cache]");
+    stage
+        .apply(&(named(&cache, "cache") + &named(&users, "users") + &rule))
+        .await?;
+    stage.settled().await?;
+    redis.lands(&stage.vip(1), stage.case(), "v2").await
 }
 
 async fn virtual_service(stage: &Stage<'_>) -> Result<()> {
