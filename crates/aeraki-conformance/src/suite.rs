@@ -114,35 +114,68 @@ async fn play(mesh: &Mesh, case: &'static Case, number: u8, output: &Path) -> Ou
 mod tests {
     use std::collections::BTreeSet;
     use std::fmt::Write as _;
+    use std::path::PathBuf;
+    use std::{env, fs};
 
     use super::*;
 
-    const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/conformance.md");
-    const MARK: &str =
-        "<!-- cases: written by `AERAKI_UPDATE_DOCS=1 cargo test -p aeraki-conformance` -->\n";
-
-    #[test]
-    fn no_two_cases_have_one_name() {
-        let names: BTreeSet<_> = all().map(|case| case.name).collect();
-        assert_eq!(names.len(), all().count());
+    fn chosen(protocols: &[&str], names: &[&str]) -> Result<Vec<&'static str>> {
+        let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        let choice = Choice {
+            protocols: owned(protocols),
+            names: owned(names),
+        };
+        Ok(choice.cases()?.iter().map(|(_, case)| case.name).collect())
     }
 
     #[test]
-    fn the_document_lists_every_case() {
-        let mut table = String::from("\n| case | proves |\n|---|---|\n");
-        for case in all() {
-            let proves = case.proves.replace('|', "\\|");
-            writeln!(table, "| `{}` | {proves} |", case.name).unwrap();
+    fn names_are_of_the_protocol_and_no_two_are_the_same() {
+        let names: BTreeSet<&str> = all().map(|case| case.name).collect();
+        assert_eq!(names.len(), all().count());
+        for name in names {
+            let (protocol, what) = name.split_once('/').unwrap();
+            let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            assert!(protocol.chars().chain(what.chars()).all(legal), "{name}");
         }
-        let text = std::fs::read_to_string(DOCUMENT).unwrap();
-        let (before, after) = text.split_once(MARK).unwrap();
-        if std::env::var_os("AERAKI_UPDATE_DOCS").is_some() {
-            std::fs::write(DOCUMENT, format!("{before}{MARK}{table}")).unwrap();
-            return;
+    }
+
+    /// The number is a byte of the case's addresses.
+    #[test]
+    fn every_case_has_addresses_of_its_own() {
+        assert!(all().count() < usize::from(u8::MAX));
+    }
+
+    #[test]
+    fn cases_about_the_whole_go_with_any_choice_and_come_last() {
+        let cases = chosen(&["zookeeper"], &["inbound"]).unwrap();
+        assert_eq!(cases[0], "zookeeper/inbound");
+        assert!(cases.len() > 1);
+        assert!(cases[1..].iter().all(|name| name.starts_with("whole/")));
+    }
+
+    #[test]
+    fn misspelt_choice_is_an_error_and_not_nothing() {
+        assert!(chosen(&["reddis"], &[]).is_err());
+        assert!(chosen(&[], &["no-such-case"]).is_err());
+    }
+
+    #[test]
+    fn document_lists_the_cases() {
+        const BEGIN: &str = "<!-- The list is generated: AERAKI_UPDATE_DOCS=1 cargo test -p aeraki-conformance -->\n";
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/conformance.md");
+        let text = fs::read_to_string(&path).unwrap();
+        let (before, _) = text.split_once(BEGIN).unwrap();
+        let mut wanted =
+            format!("{before}{BEGIN}\n| case | what would be broken if it failed |\n|---|---|\n");
+        for case in all() {
+            writeln!(wanted, "| `{}` | {} |", case.name, case.proves).unwrap();
+        }
+        if env::var_os("AERAKI_UPDATE_DOCS").is_some() {
+            fs::write(&path, &wanted).unwrap();
         }
         assert!(
-            after == table,
-            "docs/conformance.md is not what the code says; run the tests once with AERAKI_UPDATE_DOCS=1"
+            fs::read_to_string(&path).unwrap() == wanted,
+            "docs/conformance.md is old: AERAKI_UPDATE_DOCS=1 cargo test -p aeraki-conformance"
         );
     }
 }

@@ -192,13 +192,55 @@ fn knows(list: &Value, object: &Value) -> bool {
         return true;
     }
     let mut known = list.as_array().into_iter().flatten();
-    known.any(|known| {
-        same(known, object)
-            && known["metadata"]["resourceVersion"] == object["metadata"]["resourceVersion"]
-    })
+    // Later is as good: istiod writes statuses itself.
+    known.any(|known| same(known, object) && revision(known) >= revision(object))
+}
+
+fn revision(object: &Value) -> Option<u64> {
+    let text = object["metadata"]["resourceVersion"].as_str();
+    text?.parse().ok()
 }
 
 fn holds(list: &Value, object: &Object) -> bool {
     let mut known = list.as_array().into_iter().flatten();
     known.any(|known| same(known, &object.as_value()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(version: &str) -> Value {
+        json!({
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "ServiceEntry",
+            "metadata": {"namespace": "shop", "name": "orders", "resourceVersion": version},
+        })
+    }
+
+    #[test]
+    fn istiod_knows_an_object_from_its_version_on() {
+        let list = json!([entry("10")]);
+        assert!(knows(&list, &entry("9")));
+        assert!(knows(&list, &entry("10")));
+        assert!(!knows(&list, &entry("11")));
+        assert!(!knows(&json!([]), &entry("9")));
+    }
+
+    #[test]
+    fn missing_differing_and_unwanted_filters_are_told() {
+        let filters = |filters: &[(&str, u8)]| -> Filters {
+            let owned = filters
+                .iter()
+                .map(|(name, spec)| ((*name).to_owned(), json!(spec)));
+            owned.collect()
+        };
+        let wanted = filters(&[("a", 1), ("b", 1)]);
+        let told = |found: &[(&str, u8)]| difference(&wanted, &filters(found));
+        assert_eq!(told(&[("a", 1), ("b", 1)]), None);
+        assert_eq!(told(&[("a", 1)]).as_deref(), Some("b is missing"));
+        assert_eq!(told(&[("a", 1), ("b", 2)]).as_deref(), Some("b differs"));
+        let more = told(&[("a", 1), ("b", 1), ("c", 1)]);
+        assert_eq!(more.as_deref(), Some("c is still there"));
+    }
 }

@@ -2,10 +2,11 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use futures::FutureExt as _;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::life::Busy;
-use super::{PORT, Redis, Server, Target, call, rules};
+use super::listeners::kubernetes_service;
+use super::{PORT, Redis, Server, Target, call, rules, service_at, value};
 use crate::case::{Case, Stage, Turn};
 use crate::wait::until_so;
 
@@ -15,6 +16,12 @@ pub(super) const CASES: &[Case] = &[
         proves: "`mode: CLUSTER`: a client that knows nothing of slots reaches each key's own master",
         turn: Turn::Shared,
         run: |stage| cluster(stage).boxed_local(),
+    },
+    Case {
+        name: "redis/cluster-of-a-headless-service",
+        proves: "cluster mode by way of a member's own address: any key reaches its master",
+        turn: Turn::Shared,
+        run: |stage| headless(stage).boxed_local(),
     },
     Case {
         name: "redis/cluster-redirection",
@@ -37,8 +44,21 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// Runs six servers, makes them a cluster, and a service of the case with the first one as its only seed.
+    /// A cluster, and a service of the case with the first server as its only seed.
     async fn start(stage: &Stage<'_>, first: u16, settings: &str) -> Result<Self> {
+        let cluster = Self::form(stage, first).await?;
+        let address = cluster.server.address();
+        let service = service_at("cache", "$VIP1", &address, first);
+        let settings = rules("cache", &format!("  settings: {settings}\n"));
+        let destination = cluster.destination("cache.$CASE.test");
+        stage.apply(&(service + &settings + &destination)).await?;
+        stage.settled().await?;
+        cluster.until_known(stage, &stage.vip(1), PORT).await?;
+        Ok(cluster)
+    }
+
+    /// Runs six servers and makes them a cluster.
+    async fn form(stage: &Stage<'_>, first: u16) -> Result<Self> {
         let name = format!("cluster-{first}");
         let server = Server::of(stage, &name).await?;
         let address = server.address();
@@ -59,7 +79,6 @@ impl Cluster {
         succeed(create)?;
         let cluster = Self { server, first };
         cluster.until_whole().await?;
-        cluster.publish(stage, settings).await?;
         Ok(cluster)
     }
 
@@ -80,41 +99,55 @@ impl Cluster {
         Ok(())
     }
 
-    async fn publish(&self, stage: &Stage<'_>, settings: &str) -> Result<()> {
-        let address = self.server.address();
-        let seed = format!("{address}:{}", self.first);
-        let service = super::service_at("cache", "$VIP1", &address, self.first);
-        let settings = rules("cache", &format!("  settings: {settings}\n"));
-        let destination = format!(
+    /// Cluster mode for a host.
+    fn destination(&self, host: &str) -> String {
+        let seed = format!("{}:{}", self.server.address(), self.first);
+        format!(
             "---
 apiVersion: redis.aeraki.io/v1alpha1
 kind: RedisDestination
 metadata: {{name: $CASE, namespace: $NAMESPACE}}
 spec:
-  host: cache.$CASE.test
+  host: {host}
   trafficPolicy:
     connectionPool:
       redis: {{mode: CLUSTER, discoveryEndpoints: [\"{seed}\"]}}
 "
-        );
-        stage.apply(&(service + &settings + &destination)).await?;
-        stage.settled().await?;
-        // The proxy has the cluster before it has asked for its members: a sidecar must start while Redis is down.
+        )
+    }
+
+    /// Waits until the proxy knows the slots: it has the cluster before that, since a sidecar must start while Redis is down.
+    async fn until_known(&self, stage: &Stage<'_>, host: &str, port: u16) -> Result<()> {
         let redis = Redis::of(stage).await?;
-        let address = stage.vip(1);
+        let target = Target::at(host, port);
         until_so("the proxy knows the slots", async || {
-            let target = Target::at(&address, PORT);
             let answer = redis.answer(&target, &["SET", "known", "1"]).await?;
             Ok(answer.get("value").is_some())
         })
         .await?;
-        call(
-            &redis.client,
-            &Target::at(&address, PORT),
-            &[&["DEL", "known"]],
-        )
-        .await?;
+        call(&redis.client, &target, &[&["DEL", "known"]]).await?;
         self.forget_calls().await
+    }
+
+    /// How many keys each master has.
+    async fn sizes(&self) -> Result<Vec<u64>> {
+        let mut sizes = vec![];
+        for (port, _) in self.members("master").await? {
+            let size = self.server.value_at(port, &["DBSIZE"]).await?;
+            sizes.push(size.as_u64().context("a size is a number")?);
+        }
+        Ok(sizes)
+    }
+
+    /// Fails unless there are so many keys, and each master has some.
+    async fn is_spread(&self, keys: u64) -> Result<()> {
+        let sizes = self.sizes().await?;
+        let each = sizes.len() == 3 && sizes.iter().all(|size| *size > 0);
+        ensure!(
+            each && sizes.iter().sum::<u64>() == keys,
+            "the masters have {sizes:?} of {keys} keys"
+        );
+        Ok(())
     }
 
     async fn forget_calls(&self) -> Result<()> {
@@ -180,32 +213,37 @@ fn succeed(mut command: std::process::Command) -> Result<()> {
 }
 
 /// So many SETs of keys of the case's own, each of which is answered.
-async fn set(stage: &Stage<'_>, redis: &Redis, count: usize) -> Result<()> {
+async fn set(stage: &Stage<'_>, target: &Target<'_>, count: usize) -> Result<()> {
+    let redis = Redis::of(stage).await?;
     let keys: Vec<String> = (0..count)
         .map(|number| format!("{}:{number}", stage.case()))
         .collect();
     let commands: Vec<[&str; 3]> = keys.iter().map(|key| ["SET", key, "1"]).collect();
     let commands: Vec<&[&str]> = commands.iter().map(|command| &command[..]).collect();
-    redis.values(&stage.vip(1), &commands).await?;
-    Ok(())
+    let answers = call(&redis.client, target, &commands).await?;
+    answers
+        .into_iter()
+        .try_for_each(|answer| value(answer).map(drop))
 }
 
 async fn cluster(stage: &Stage<'_>) -> Result<()> {
-    let redis = Redis::of(stage).await?;
     let cluster = Cluster::start(stage, 7000, "{opTimeout: 5s}").await?;
-    set(stage, &redis, 300).await?;
-    let mut sizes = vec![];
-    for (port, _) in cluster.members("master").await? {
-        sizes.push(cluster.server.value_at(port, &["DBSIZE"]).await?);
-    }
-    let sizes: Vec<u64> = sizes.iter().filter_map(Value::as_u64).collect();
-    let spread = sizes.len() == 3 && sizes.iter().all(|size| *size > 0);
-    ensure!(spread, "the masters have {sizes:?} keys");
-    ensure!(
-        sizes.iter().sum::<u64>() == 300,
-        "the masters have {sizes:?} of 300 keys"
-    );
-    Ok(())
+    let address = stage.vip(1);
+    set(stage, &Target::at(&address, PORT), 300).await?;
+    cluster.is_spread(300).await
+}
+
+async fn headless(stage: &Stage<'_>) -> Result<()> {
+    let cluster = Cluster::form(stage, 7030).await?;
+    let address = cluster.server.address();
+    let service =
+        kubernetes_service("None", 7030, "    name: tcp-redis\n", &address).replace("6379", "7030");
+    let destination = cluster.destination("$CASE.$NAMESPACE.svc.cluster.local");
+    stage.apply(&(service + &destination)).await?;
+    stage.settled().await?;
+    cluster.until_known(stage, &address, 7030).await?;
+    set(stage, &Target::at(&address, 7030), 60).await?;
+    cluster.is_spread(60).await
 }
 
 /// How many slots move. They are the first ones of the first master.
@@ -243,7 +281,8 @@ async fn redirection(stage: &Stage<'_>) -> Result<()> {
 async fn read_policy(stage: &Stage<'_>) -> Result<()> {
     let redis = Redis::of(stage).await?;
     let cluster = Cluster::start(stage, 7020, "{readPolicy: REPLICA}").await?;
-    set(stage, &redis, 60).await?;
+    let address = stage.vip(1);
+    set(stage, &Target::at(&address, PORT), 60).await?;
     let keys: Vec<String> = (0..60)
         .map(|number| format!("{}:{number}", stage.case()))
         .collect();

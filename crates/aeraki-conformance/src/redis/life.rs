@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use futures::FutureExt as _;
 use serde_json::{Value, json};
 
-use super::{PORT, Redis, refused, rules, service, service_at, speaks_redis, value};
+use super::{PORT, Redis, Target, refused, rules, service, service_at, speaks_redis, value};
 use crate::case::{Case, Stage, Turn};
 use crate::wait::{Seen, until, until_so};
 
@@ -16,6 +16,18 @@ pub(super) const CASES: &[Case] = &[
         proves: "calls to a server that is down fail at once, and succeed on the same connection when it is there",
         turn: Turn::Shared,
         run: |stage| dead_server(stage).boxed_local(),
+    },
+    Case {
+        name: "redis/op-timeout",
+        proves: "`settings.opTimeout`: a server that stands still fails the call, and is good again afterwards",
+        turn: Turn::Shared,
+        run: |stage| op_timeout(stage).boxed_local(),
+    },
+    Case {
+        name: "redis/command-stats",
+        proves: "`settings.enableCommandStats`: the proxy counts each command of the server's cluster",
+        turn: Turn::Shared,
+        run: |stage| command_stats(stage).boxed_local(),
     },
     Case {
         name: "redis/bad-rule",
@@ -121,6 +133,42 @@ async fn dead_server(stage: &Stage<'_>) -> Result<()> {
     refused(&call().await?, "upstream")?;
     redis.v2.serve(stage, 6431, &[]).await?;
     value(call().await?).map(drop)
+}
+
+async fn op_timeout(stage: &Stage<'_>) -> Result<()> {
+    let redis = Redis::of(stage).await?;
+    redis.v2.serve(stage, 6432, &[]).await?;
+    let cache = service_at("cache", "$VIP1", &redis.v2.address(), 6432);
+    let rule = rules("cache", "  settings: {opTimeout: 0.2s}\n");
+    stage.apply(&(cache + &rule)).await?;
+    stage.settled().await?;
+    let address = stage.vip(1);
+    let set = ["SET", "key", "1"];
+    redis.value(&address, &set).await?;
+    redis.v2.pod.signal("redis-6432", "STOP")?;
+    // The client itself would wait 15 s.
+    let answer = redis.answer(&Target::at(&address, PORT), &set).await;
+    redis.v2.pod.signal("redis-6432", "CONT")?;
+    refused(&answer?, "upstream failure")?;
+    redis.value(&address, &set).await.map(drop)
+}
+
+async fn command_stats(stage: &Stage<'_>) -> Result<()> {
+    let redis = Redis::of(stage).await?;
+    let cache = service("cache", "$VIP1", &redis.v1.address());
+    let rule = rules("cache", "  settings: {enableCommandStats: true}\n");
+    stage.apply(&(cache + &rule)).await?;
+    stage.settled().await?;
+    let set = ["SET", stage.case(), "1"];
+    redis.values(&stage.vip(1), &[&set[..]; 7]).await?;
+    let total = [
+        "cluster.outbound|6379||cache.",
+        stage.case(),
+        "upstream_commands.set.total",
+    ];
+    let total = redis.pod.count(&total).await?;
+    ensure!(total == 7, "{total} of 7 SETs are counted");
+    Ok(())
 }
 
 async fn bad_rule(stage: &Stage<'_>) -> Result<()> {

@@ -53,6 +53,12 @@ pub(super) const CASES: &[Case] = &[
         run: |stage| headless(stage).boxed_local(),
     },
     Case {
+        name: "redis/resolution-none",
+        proves: "a service without resolution is reached at the address that was called",
+        turn: Turn::Shared,
+        run: |stage| resolution_none(stage).boxed_local(),
+    },
+    Case {
         name: "redis/own-namespace",
         proves: "`exportTo: [\".\"]`: another namespace's plain service at the same address stays plain",
         turn: Turn::Shared,
@@ -180,7 +186,12 @@ async fn allocated(stage: &Stage<'_>) -> Result<()> {
 }
 
 /// A Service and its EndpointSlice, which in a cluster a controller writes.
-fn kubernetes_service(cluster_ip: &str, port: u16, named: &str, address: &str) -> String {
+pub(super) fn kubernetes_service(
+    cluster_ip: &str,
+    port: u16,
+    named: &str,
+    address: &str,
+) -> String {
     let name = named.trim().strip_prefix("name: ").unwrap_or("");
     format!(
         "
@@ -235,6 +246,30 @@ async fn headless(stage: &Stage<'_>) -> Result<()> {
     value(redis.answer(&Target::at(&address, 6424), &set).await?)?;
     let there = redis.v1.value_at(6424, &["EXISTS", stage.case()]).await?;
     equal("the key", &there, &json!(1))
+}
+
+async fn resolution_none(stage: &Stage<'_>) -> Result<()> {
+    let redis = Redis::of(stage).await?;
+    redis.v1.serve(stage, 6425, &[]).await?;
+    let address = redis.v1.address();
+    stage
+        .apply(&format!(
+            "
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: $CASE, namespace: $NAMESPACE}}
+spec:
+  hosts: [cache.$CASE.test]
+  addresses: [{address}]
+  ports: [{{number: 6425, name: tcp-redis, protocol: TCP}}]
+  resolution: NONE
+  location: MESH_EXTERNAL
+"
+        ))
+        .await?;
+    stage.settled().await?;
+    let set = ["SET", stage.case(), "1"];
+    value(redis.answer(&Target::at(&address, 6425), &set).await?).map(drop)
 }
 
 async fn own_namespace(stage: &Stage<'_>) -> Result<()> {

@@ -117,5 +117,10 @@ async fn dead(stage: &Stage<'_>) -> Result<()> {
     stage.settled().await?;
     let set = ["SET", stage.case(), "1"];
     redis.values(&stage.vip(1), &vec![&set[..]; 200]).await?;
-    Ok(())
+    // The mirror's own sidecar takes the connection, and closes it.
+    let tried = ["outbound|6379||dead.", stage.case(), "upstream_cx_total"];
+    until_so("the proxy has tried the mirror", async || {
+        Ok(redis.pod.count(&tried).await? > 0)
+    })
+    .await
 }

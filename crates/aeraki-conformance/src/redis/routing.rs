@@ -4,7 +4,7 @@ use anyhow::Result;
 use futures::FutureExt as _;
 use serde_json::json;
 
-use super::{PORT, Redis, Target, equal, refused, rules, service};
+use super::{PORT, Redis, Target, equal, refused, rules, service, speaks_redis};
 use crate::case::{Case, Stage, Turn};
 
 pub(super) const CASES: &[Case] = &[
@@ -49,6 +49,18 @@ pub(super) const CASES: &[Case] = &[
         proves: "`readCommandPolicy.route`: reads go there, writes to `route`",
         turn: Turn::Shared,
         run: |stage| read_split(stage).boxed_local(),
+    },
+    Case {
+        name: "redis/route-port",
+        proves: "`route.port`: that port of the host, where it has several",
+        turn: Turn::Shared,
+        run: |stage| route_port(stage).boxed_local(),
+    },
+    Case {
+        name: "redis/short-names",
+        proves: "a short name in a RedisService is one of its own namespace",
+        turn: Turn::Shared,
+        run: |stage| short_names(stage).boxed_local(),
     },
     Case {
         name: "redis/virtual-service",
@@ -205,6 +217,45 @@ async fn read_split(stage: &Stage<'_>) -> Result<()> {
     equal("the value written", &written, &json!("written"))
 }
 
+async fn route_port(stage: &Stage<'_>) -> Result<()> {
+    let redis = two_services(stage).await?;
+    redis.v2.serve(stage, 6405, &[]).await?;
+    let more = "  - {number: 6405, name: tcp-redis-more, protocol: TCP}\n  resolution";
+    let users = service("users", "$VIP2", &redis.v2.address())
+        .replace("ports: [{", "ports:\n  - {")
+        .replace("}]\n  resolution", "}\n  resolution")
+        .replace("  resolution", more);
+    stage.apply(&users).await?;
+    let spec = "  redis:
+  - route: {host: users.$CASE.test, port: 6405}
+";
+    stage.apply(&rules("cache", spec)).await?;
+    stage.settled().await?;
+    let set = ["SET", stage.case(), "1"];
+    redis.value(&stage.vip(1), &set).await?;
+    let there = redis.v2.value_at(6405, &["EXISTS", stage.case()]).await?;
+    equal("the key on the other port", &there, &json!(1))
+}
+
+async fn short_names(stage: &Stage<'_>) -> Result<()> {
+    let redis = Redis::of(stage).await?;
+    let address = redis.v2.address();
+    // A host of a ServiceEntry can be a name as Kubernetes makes them.
+    let cache = service("cache", "$VIP1", &redis.v1.address());
+    let users = service("users", "$VIP2", &address);
+    let named = |text: &str, name: &str| {
+        let full = format!("$CASE-{name}.$NAMESPACE.svc.cluster.local");
+        text.replace(&format!("[{name}.$CASE.test]"), &format!("[{full}]"))
+    };
+    let spec = "  redis: [{route: {host: $CASE-users}}]\n";
+    let rule = rules("cache", spec).replace("[cache.$CASE.test]", "[$CASE-cache]");
+    stage
+        .apply(&(named(&cache, "cache") + &named(&users, "users") + &rule))
+        .await?;
+    stage.settled().await?;
+    redis.lands(&stage.vip(1), stage.case(), "v2").await
+}
+
 async fn virtual_service(stage: &Stage<'_>) -> Result<()> {
     let redis = Redis::of(stage).await?;
     stage.apply(SUBSETS).await?;
@@ -226,7 +277,8 @@ spec:
         let key = format!("{}:{number}", stage.case());
         redis.lands(&stage.vip(1), &key, "v2").await?;
     }
-    Ok(())
+    // Istio's own tcp_proxy would lead there as well.
+    speaks_redis(&redis.client, &stage.vip(1), PORT, true).await
 }
 
 /// One service of both servers, by their labels, with a subset for each.
