@@ -1,5 +1,6 @@
 //! What the program understands. `cargo xtask conformance` passes its own arguments on, and says where programs are.
 
+use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::case::Case;
 use crate::isolation;
 use crate::mesh::Programs;
 use crate::suite::{self, Choice};
@@ -63,12 +65,7 @@ fn run(cli: Cli) -> Result<bool> {
     };
     let cases = choice.cases()?;
     if cli.list {
-        for case in
-            suite::all().filter(|case| cases.iter().any(|(_, chosen)| chosen.name == case.name))
-        {
-            println!("{:<44} {}", case.name, case.proves);
-        }
-        return Ok(true);
+        return list(&cases).map(|()| true);
     }
     let programs = Programs {
         aeraki: cli.aeraki.context("clap requires it")?,
@@ -86,6 +83,17 @@ fn run(cli: Cli) -> Result<bool> {
             _ = terminate.recv() => anyhow::bail!("told to end"),
         }
     })
+}
+
+/// In the order of the documents. A reader that has seen enough is no error.
+fn list(cases: &[(u8, &'static Case)]) -> Result<()> {
+    let is_chosen = |case: &&Case| cases.iter().any(|(_, chosen)| chosen.name == case.name);
+    let line = |case: &Case| format!("{:<44} {}\n", case.name, case.proves);
+    let lines: String = suite::all().filter(is_chosen).map(line).collect();
+    match io::stdout().write_all(lines.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 fn application(text: &str) -> Result<(String, PathBuf), String> {
