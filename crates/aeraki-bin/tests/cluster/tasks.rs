@@ -45,13 +45,14 @@ async fn the_end_of_any_task_ends_the_process(#[case] how: &str) {
         assert_eq!(status.code(), Some(1), "{failpoint}");
         let log = aeraki.process.log().unwrap();
         let error = log.lines().find(|line| line.starts_with("error: "));
-        let reason = if how == "end" {
-            task
+        let end = if how == "end" {
+            "has ended"
         } else {
-            "a task has panicked"
+            "has failed: it has panicked"
         };
+        let reason = format!("the task `{task}` {end}");
         assert!(
-            error.is_some_and(|error| error.contains(reason)),
+            error.is_some_and(|error| error.contains(&reason)),
             "{failpoint}: {log}"
         );
     }

@@ -1,10 +1,18 @@
 //! The tasks that must live. Where one ends, everything does.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use tokio::task::JoinSet;
+use anyhow::{Result, anyhow, bail};
+use futures::FutureExt as _;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
 use tracing::debug;
+
+/// How long the other ends are waited for once one is seen. Who lives on a task may be seen to end before it: what they
+/// share is dropped while it still unwinds.
+const OTHERS: Duration = Duration::from_millis(250);
 
 /// All of them, each with its name.
 #[derive(Debug, Default)]
@@ -23,27 +31,39 @@ impl Tasks {
         });
     }
 
-    /// Starts one that may fail.
+    /// Starts one that may fail. Its panic is a failure too.
     pub(super) fn try_spawn(
         &mut self,
         name: &'static str,
         task: impl Future<Output = Result<()>> + Send + 'static,
     ) {
         debug!(name, "Task started");
-        let task = failpoint::around(name, task);
-        self.0.spawn(async move { (name, task.await) });
+        // Nothing of the task is used after its panic but the name.
+        let task = AssertUnwindSafe(failpoint::around(name, task)).catch_unwind();
+        self.0.spawn(async move {
+            // What it said, the panic hook has said.
+            let result = task
+                .await
+                .unwrap_or_else(|_| Err(anyhow!("it has panicked")));
+            (name, result)
+        });
     }
 
-    /// Waits for the first one that ends; that is always an error.
+    /// Waits for the first one that ends, and for a moment for those which end with it; that is always an error, and
+    /// names all of them.
     pub(super) async fn ended(&mut self) -> Result<()> {
-        match self.0.join_next().await {
-            Some(Ok((name, Ok(())))) => bail!("the task `{name}` has ended, which it never should"),
-            Some(Ok((name, Err(error)))) => {
-                Err(error).context(format!("the task `{name}` has failed"))
+        let Some(first) = self.0.join_next().await else {
+            bail!("there is no task");
+        };
+        let mut ends = vec![end_of(first)];
+        let others = async {
+            while let Some(other) = self.0.join_next().await {
+                ends.push(end_of(other));
             }
-            Some(Err(panic)) => Err(panic).context("a task has panicked"),
-            None => bail!("there is no task"),
-        }
+        };
+        // Most tasks never end, so this mostly takes all of its time.
+        let _all = timeout(OTHERS, others).await;
+        bail!(ends.join("; "))
     }
 
     /// Waits for the end of this one, whatever others do meanwhile.
@@ -53,10 +73,19 @@ impl Tasks {
                 Ok((which, result)) if which == name => return result,
                 // Those who live on it end with it.
                 Ok(_) => {}
-                Err(panic) => return Err(panic).context("a task has panicked"),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
+    }
+}
+
+/// What the end of a task means to all.
+fn end_of(ended: Result<(&'static str, Result<()>), JoinError>) -> String {
+    match ended {
+        Ok((name, Ok(()))) => format!("the task `{name}` has ended, which it never should"),
+        Ok((name, Err(error))) => format!("the task `{name}` has failed: {error:#}"),
+        Err(error) => format!("a task has failed: {error}"),
     }
 }
 
@@ -109,10 +138,41 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_an_end() {
+    async fn a_panic_names_the_task() {
         let mut tasks = Tasks::default();
+        tasks.spawn("quiet", std::future::pending());
         tasks.spawn("loud", async { panic!("no") });
-        assert!(tasks.ended().await.is_err());
+        let error = tasks.ended().await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the task `loud` has failed: it has panicked"
+        );
+    }
+
+    #[tokio::test]
+    async fn who_ends_because_of_another_does_not_hide_it() {
+        let mut tasks = Tasks::default();
+        let (shared, lives_on_it) = tokio::sync::oneshot::channel::<()>();
+        let (end, ends) = tokio::sync::oneshot::channel::<()>();
+        tasks.spawn("cause", async move {
+            drop(shared);
+            // The other is seen to end first, as it is where this one takes long to unwind.
+            drop(ends.await);
+            panic!("no")
+        });
+        tasks.spawn("consequence", async move {
+            drop(lives_on_it.await);
+            drop(end);
+        });
+        let error = tasks.ended().await.unwrap_err().to_string();
+        assert!(
+            error.starts_with("the task `consequence` has ended"),
+            "{error}"
+        );
+        assert!(
+            error.contains("`cause` has failed: it has panicked"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
