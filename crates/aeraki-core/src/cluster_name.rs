@@ -8,6 +8,14 @@ pub fn outbound(port: u32, subset: &str, host: &str) -> String {
     ["outbound|", &port.to_string(), "|", subset, "|", host].concat()
 }
 
+/// The port, the subset and the host in the name of an outbound cluster; `None` if it is the name of another one.
+#[must_use]
+pub fn outbound_parts(name: &str) -> Option<(u32, &str, &str)> {
+    let (port, rest) = name.strip_prefix("outbound|")?.split_once('|')?;
+    let (subset, host) = rest.split_once('|')?;
+    Some((port.parse().ok()?, subset, host))
+}
+
 /// Istio's name of the cluster that leads to the application behind an inbound listener.
 ///
 /// Shape: `inbound|<target port>||`. The service port appears nowhere on the inbound side.

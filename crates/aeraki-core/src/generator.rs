@@ -198,8 +198,15 @@ impl<'a> ServiceContext<'a> {
     /// The visible DestinationRule that applies to the service's own host.
     #[must_use]
     pub fn destination_rule(&self) -> Option<DestinationRule> {
+        self.destination_rule_of(self.service)
+    }
+
+    /// The visible DestinationRule that applies to the host of `service`, which may be another one.
+    #[must_use]
+    pub fn destination_rule_of(&self, service: &Service) -> Option<DestinationRule> {
+        self.take_interest(Interest::Host(service.host().clone()));
         self.world
-            .destination_rules_of(self.service.host(), self.service)
+            .destination_rules_of(service.host(), self.service)
             .next()
             .map(|(rule, _)| rule.get())
     }
@@ -216,8 +223,18 @@ impl<'a> ServiceContext<'a> {
 
     /// The objects of an extra kind in the service's namespace that name the service's host, oldest first.
     pub fn extras(&self, kind: Kind) -> impl Iterator<Item = &'a Object> + use<'a> {
-        self.world
-            .extras(kind, self.service.namespace(), self.service.host())
+        self.extras_of(kind, self.service)
+    }
+
+    /// The objects of an extra kind that name the host of `service`, which may be another one, in its namespace, oldest
+    /// first.
+    pub fn extras_of(
+        &self,
+        kind: Kind,
+        service: &Service,
+    ) -> impl Iterator<Item = &'a Object> + use<'a> {
+        self.take_interest(Interest::Host(service.host().clone()));
+        self.world.extras(kind, service.namespace(), service.host())
     }
 
     /// The object of an extra kind by its name, in the service's namespace.

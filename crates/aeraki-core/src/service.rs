@@ -131,6 +131,7 @@ pub struct Service {
     host: Host,
     ports: Vec<Port>,
     addressing: Addressing,
+    passthrough: bool,
     visibility: Visibility,
     selector: Selector,
 }
@@ -172,6 +173,14 @@ impl Service {
     #[must_use]
     pub fn addressing(&self) -> &Addressing {
         &self.addressing
+    }
+
+    /// Whether its resolution is what istiod calls `Passthrough`: `NONE`, which is also that of a ServiceEntry that does
+    /// not say, or a headless Service. Istio's clusters of it have Envoy's type `ORIGINAL_DST`: they have no endpoints and
+    /// lead to the address that the client called.
+    #[must_use]
+    pub fn is_passthrough(&self) -> bool {
+        self.passthrough
     }
 
     /// Who sees it.
@@ -264,6 +273,7 @@ fn from_entry(
 ) -> Service {
     let addressing = entry_addressing(spec, auto_addresses, &host);
     Service {
+        passthrough: is_resolution_none(spec),
         ports: spec
             .ports
             .iter()
@@ -308,6 +318,10 @@ fn entry_transport(protocol: &str) -> Transport {
     }
 }
 
+fn is_resolution_none(spec: &ServiceEntry) -> bool {
+    spec.resolution == service_entry::Resolution::None as i32
+}
+
 fn entry_addressing(
     spec: &ServiceEntry,
     auto_addresses: &[(String, String)],
@@ -316,8 +330,7 @@ fn entry_addressing(
     if !spec.addresses.is_empty() {
         return explicit(spec.addresses.iter().map(String::as_str));
     }
-    let resolution_none = spec.resolution == service_entry::Resolution::None as i32;
-    if resolution_none || host.is_wildcard() {
+    if is_resolution_none(spec) || host.is_wildcard() {
         return Addressing::Wildcard;
     }
     let of_host =
@@ -388,7 +401,9 @@ fn from_service(
 ) -> Service {
     let key = &object.key;
     let export_to = object.meta.annotations.get(EXPORT_TO).map(String::as_str);
+    let addressing = service_addressing(spec, slices);
     Service {
+        passthrough: matches!(addressing, Addressing::Headless(_)),
         host: Host::resolve(&key.name, &key.namespace, &settings.domain),
         ports: spec
             .ports
@@ -396,7 +411,7 @@ fn from_service(
             .enumerate()
             .map(|(i, port)| service_port(i, port, slices))
             .collect(),
-        addressing: service_addressing(spec, slices),
+        addressing,
         visibility: Visibility::from_export_to(
             export_to.into_iter().flat_map(|list| list.split(',')),
             &key.namespace,

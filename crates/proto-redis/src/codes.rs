@@ -48,7 +48,7 @@ codes! {
         "Keep the settings in the DestinationRule and remove them from the RedisDestination.";
     MISSING_SECRET = "AER0510" Error "the Secret is not there, or lacks the key",
         "Without its credentials the service would be open, or its calls refused, so no filter is made and the last good one is kept.",
-        "Create the Secret with that key in the object's namespace.";
+        "Create the Secret with that key in the object's namespace. A controller in a cluster reads only Secrets of namespaces that it is told (`--secret-namespaces`) and granted; docs/install.md says how.";
     CLUSTER_MODE = "AER0511" Info "cluster mode replaces Istio's cluster",
         "In cluster mode the sidecar learns the servers from Redis itself, so Istio's cluster is removed and another one added under its name. Istio's mutual TLS and what a DestinationRule says do not apply to that one.",
         "Allow plain text on the Redis port (PeerAuthentication), set pool and timeouts in the RedisDestination, and remove the DestinationRule's policy.";
@@ -61,6 +61,9 @@ codes! {
     CARRIERS = "AER0514" Info "only sidecars that carry the credentials get the filter",
         "A sidecar that lacks the file or environment variable of a reference refuses the listener, and one that already runs aborts over a missing upstream credential. The filter is therefore matched to sidecars that announce the credentials of the namespace. The traffic of other sidecars stays plain TCP, and Redis itself decides about it.",
         "Set the metadata that the message names on pods that have the file or variable: `ISTIO_META_<KEY>` among the proxy's environment.";
+    ORIGINAL_DST = "AER0515" Warning "the Redis proxy finds no server behind this host",
+        "Istio's cluster of a headless Service, of a ServiceEntry with `resolution: NONE` (also that of one that does not say) and of a host whose DestinationRule says `loadBalancer: {simple: PASSTHROUGH}` leads to the address that the client called: its type in Envoy is ORIGINAL_DST. Envoy's Redis proxy cannot use such a cluster: every command would end in `no upstream host`. So such a service gets no filter and its traffic stays plain TCP, unless a RedisService sends all keys elsewhere; commands that a RedisService sends to such a host fail.",
+        "Give the ServiceEntry `resolution: STATIC` or `DNS`, the clients a Service with a cluster IP, or, if the servers are a Redis Cluster, the host a RedisDestination with `mode: CLUSTER`.";
 }
 
 #[cfg(test)]

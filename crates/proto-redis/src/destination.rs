@@ -9,8 +9,8 @@ use aeraki_core::host::{Host, has_forbidden_characters};
 use aeraki_core::object::Object;
 use aeraki_core::service::{Port, Service};
 
-use crate::codes;
 use crate::spec::Destination;
+use crate::{codes, original_dst};
 
 /// The cluster that `destination` of the RedisService `owner` names, or the black hole.
 pub(crate) fn cluster(
@@ -59,7 +59,7 @@ pub(crate) fn named(
         &owner.key.namespace,
         &ctx.settings().domain,
     );
-    let target = target(ctx, &host);
+    let target = original_dst::service(ctx, &host);
     let port = match target {
         Some(service) => port(ctx.port(), service, destination.port),
         None if destination.port != 0 => destination.port,
@@ -85,16 +85,12 @@ pub(crate) fn named(
         }
         Some(_) => {}
     }
-    Some(cluster_name::outbound(port, "", host.as_str()))
-}
-
-/// The service at `host`. The service itself is always the one that is being served, whoever else claims its host.
-fn target<'a>(ctx: &ServiceContext<'a>, host: &Host) -> Option<&'a Service> {
-    if host == ctx.service().host() {
-        Some(ctx.service())
-    } else {
-        ctx.service_at(host.as_str(), ctx.service().namespace())
+    let cluster = cluster_name::outbound(port, "", host.as_str());
+    if original_dst::is_of(ctx, &cluster) {
+        let sentence = format!("every command that is sent to `{host}` fails");
+        report(&codes::ORIGINAL_DST, format!("{field}.host"), sentence);
     }
+    Some(cluster)
 }
 
 /// parity: the port that is named, else the only one of the service, else the one with the number that was called, else

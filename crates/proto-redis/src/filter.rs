@@ -21,14 +21,17 @@ pub(crate) struct Filter {
     pub(crate) credentials: Option<Form>,
 }
 
-/// The filter of the client's side.
+/// The filter of the client's side; `None` if the port should stay plain TCP.
 pub(crate) fn outbound(
     ctx: &ServiceContext<'_>,
     given: Option<&Given<'_, RedisService>>,
-) -> Result<Filter, GenerateError> {
+) -> Result<Option<Filter>, GenerateError> {
+    let Some(prefix_routes) = routes::prefix_routes(ctx, given)? else {
+        return Ok(None);
+    };
     let mut config = RedisProxy {
         stat_prefix: ctx.outbound_cluster(),
-        prefix_routes: Some(routes::prefix_routes(ctx, given)?),
+        prefix_routes: Some(prefix_routes),
         ..RedisProxy::default()
     };
     let Some(given) = given else {
@@ -36,10 +39,10 @@ pub(crate) fn outbound(
             op_timeout: Some(OP_TIMEOUT),
             ..ConnPoolSettings::default()
         });
-        return Ok(Filter {
+        return Ok(Some(Filter {
             config,
             credentials: None,
-        });
+        }));
     };
     config.settings = Some(settings(ctx, given)?);
     config.faults = faults::faults(ctx, given);
@@ -50,10 +53,10 @@ pub(crate) fn outbound(
         config.downstream_auth_passwords = found.passwords;
         credentials = Some(found.form);
     }
-    Ok(Filter {
+    Ok(Some(Filter {
         config,
         credentials,
-    })
+    }))
 }
 
 fn settings(

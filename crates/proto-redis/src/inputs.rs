@@ -9,10 +9,11 @@ use aeraki_core::diagnostic::Diagnostic;
 use aeraki_core::generator::{GenerateError, ServiceContext};
 use aeraki_core::object::{Body, Kind, Object};
 use aeraki_core::registry::{Input, InputProblem};
+use aeraki_core::service::Service;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::spec::{RedisDestination, RedisService};
+use crate::spec::{Mode, RedisDestination, RedisService};
 use crate::{codes, crd, schema, shape};
 
 pub(crate) const GROUP: &str = "redis.aeraki.io";
@@ -102,6 +103,16 @@ pub(crate) fn redis_destination<'a>(
     ctx: &ServiceContext<'a>,
 ) -> Result<Option<Given<'a, RedisDestination>>, GenerateError> {
     oldest(ctx, REDIS_DESTINATION)
+}
+
+/// Whether a RedisDestination gives `service`, which may be another one, a cluster of its own.
+pub(crate) fn is_in_cluster_mode(ctx: &ServiceContext<'_>, service: &Service) -> bool {
+    let oldest = ctx.extras_of(REDIS_DESTINATION, service).next();
+    let Some(Body::Extra(json)) = oldest.map(|object| &object.body) else {
+        return false;
+    };
+    read::<RedisDestination>(&json.0)
+        .is_ok_and(|spec| spec.traffic_policy.connection_pool.redis.mode == Mode::Cluster)
 }
 
 /// The first of a kind; the others are reported.

@@ -8,6 +8,7 @@
 //! | `inputs.rs` | how those objects and Secrets are read and checked |
 //! | `routes.rs` | the route table: which key goes to which cluster, and where copies go |
 //! | `destination.rs` | a host and port of a route → Istio's cluster |
+//! | `original_dst.rs` | which of Istio's clusters `redis_proxy` finds no server in |
 //! | `filter.rs` | the filter around the route table: settings, faults, who may sign in |
 //! | `faults.rs` | faults, and percentages |
 //! | `credentials.rs` | user names and passwords: references first, clear text only if asked for |
@@ -26,6 +27,7 @@ mod destination;
 mod faults;
 mod filter;
 mod inputs;
+mod original_dst;
 mod routes;
 mod schema;
 mod seeds;
@@ -50,7 +52,9 @@ impl Generator for Redis {
     fn generate(&self, ctx: &ServiceContext<'_>) -> Result<Vec<FilterDraft>, GenerateError> {
         let service = inputs::redis_service(ctx)?;
         let destination = inputs::redis_destination(ctx)?;
-        let filter = filter::outbound(ctx, service.as_ref())?;
+        let Some(filter) = filter::outbound(ctx, service.as_ref())? else {
+            return Ok(Vec::new());
+        };
         let clusters = match &destination {
             Some(destination) => clusters::changes(ctx, destination)?,
             None => clusters::Changes::default(),

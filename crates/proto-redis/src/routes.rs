@@ -15,34 +15,42 @@ use aeraki_core::generator::{GenerateError, ServiceContext};
 use aeraki_core::object::Object;
 use aeraki_core::route::Action;
 
-use crate::codes;
-use crate::destination;
 use crate::faults::{ALWAYS, fraction, per_million};
 use crate::inputs::Given;
 use crate::spec::{self, KeyMatch, RedisService};
+use crate::{codes, destination, original_dst};
 
 /// Envoy's limit for a prefix, in bytes.
 pub(crate) const MAX_PREFIX: usize = 1000;
 
-/// The route table of the port.
+/// The route table of the port; `None` if plain TCP reaches the service and `redis_proxy` would not.
 pub(crate) fn prefix_routes(
     ctx: &ServiceContext<'_>,
     given: Option<&Given<'_, RedisService>>,
-) -> Result<PrefixRoutes, GenerateError> {
+) -> Result<Option<PrefixRoutes>, GenerateError> {
     let mut table = match given {
         Some(given) => from_redis_service(ctx, given)?,
         None => PrefixRoutes::default(),
     };
-    match (&table.catch_all_route, ctx.virtual_service(), given) {
-        (None, _, _) => table.catch_all_route = Some(default_route(ctx)),
-        (Some(_), Some(rule), Some(given)) => {
-            let sentence = format!("{} routes every key", given.object.key);
-            let code = &codes::UNUSED_VIRTUAL_SERVICE;
-            ctx.report(Diagnostic::new(code, &rule.key, sentence).at("spec.hosts"));
-        }
-        (Some(_), _, _) => {}
+    if let (Some(_), Some(rule), Some(given)) =
+        (&table.catch_all_route, ctx.virtual_service(), given)
+    {
+        let sentence = format!("{} routes every key", given.object.key);
+        let code = &codes::UNUSED_VIRTUAL_SERVICE;
+        ctx.report(Diagnostic::new(code, &rule.key, sentence).at("spec.hosts"));
     }
-    Ok(table)
+    let elsewhere = |route: &Route| route.cluster != ctx.outbound_cluster();
+    let sent_elsewhere = table.catch_all_route.as_ref().is_some_and(elsewhere);
+    let catch_all = table
+        .catch_all_route
+        .get_or_insert_with(|| default_route(ctx));
+    if !sent_elsewhere && original_dst::is_of(ctx, &catch_all.cluster) {
+        let sentence = format!("port {} stays plain TCP", ctx.port().number());
+        let diagnostic = Diagnostic::new(&codes::ORIGINAL_DST, ctx.service().object(), sentence);
+        ctx.report(diagnostic.at(ctx.port().field()));
+        return Ok(None);
+    }
+    Ok(Some(table))
 }
 
 /// To the service itself, or to where a VirtualService sends its tcp traffic.

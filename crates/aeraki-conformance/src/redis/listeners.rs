@@ -48,15 +48,21 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "redis/headless-service",
-        proves: "a headless Service: each endpoint's own listener",
+        proves: "a headless Service without cluster mode stays plain TCP: `redis_proxy` would find no server",
         turn: Turn::Shared,
         run: |stage| headless(stage).boxed_local(),
     },
     Case {
         name: "redis/resolution-none",
-        proves: "a service without resolution is reached at the address that was called",
+        proves: "`resolution: NONE` without cluster mode stays plain TCP, to the address that was called",
         turn: Turn::Shared,
         run: |stage| resolution_none(stage).boxed_local(),
+    },
+    Case {
+        name: "redis/load-balancer-passthrough",
+        proves: "a DestinationRule's `loadBalancer: PASSTHROUGH` leaves plain TCP, to the address that was called",
+        turn: Turn::Shared,
+        run: |stage| load_balancer_passthrough(stage).boxed_local(),
     },
     Case {
         name: "redis/own-namespace",
@@ -241,7 +247,7 @@ async fn headless(stage: &Stage<'_>) -> Result<()> {
     let service = service.replace("port: 6379, protocol", "port: 6424, protocol");
     stage.apply(&service).await?;
     stage.settled().await?;
-    speaks_redis(&redis.client, &address, 6424, true).await?;
+    speaks_redis(&redis.client, &address, 6424, false).await?;
     let set = ["SET", stage.case(), "1"];
     value(redis.answer(&Target::at(&address, 6424), &set).await?)?;
     let there = redis.v1.value_at(6424, &["EXISTS", stage.case()]).await?;
@@ -249,8 +255,26 @@ async fn headless(stage: &Stage<'_>) -> Result<()> {
 }
 
 async fn resolution_none(stage: &Stage<'_>) -> Result<()> {
+    stays_plain(stage, 6425, "NONE", "").await
+}
+
+async fn load_balancer_passthrough(stage: &Stage<'_>) -> Result<()> {
+    let rule = "
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: $CASE, namespace: $NAMESPACE}
+spec:
+  host: cache.$CASE.test
+  trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}
+";
+    stays_plain(stage, 6426, "STATIC", rule).await
+}
+
+/// A service at a server's own address, whose cluster leads to whatever was called.
+async fn stays_plain(stage: &Stage<'_>, port: u16, resolution: &str, more: &str) -> Result<()> {
     let redis = Redis::of(stage).await?;
-    redis.v1.serve(stage, 6425, &[]).await?;
+    redis.v1.serve(stage, port, &[]).await?;
     let address = redis.v1.address();
     stage
         .apply(&format!(
@@ -261,15 +285,16 @@ metadata: {{name: $CASE, namespace: $NAMESPACE}}
 spec:
   hosts: [cache.$CASE.test]
   addresses: [{address}]
-  ports: [{{number: 6425, name: tcp-redis, protocol: TCP}}]
-  resolution: NONE
+  ports: [{{number: {port}, name: tcp-redis, protocol: TCP}}]
+  resolution: {resolution}
   location: MESH_EXTERNAL
-"
+{more}"
         ))
         .await?;
     stage.settled().await?;
+    speaks_redis(&redis.client, &address, port, false).await?;
     let set = ["SET", stage.case(), "1"];
-    value(redis.answer(&Target::at(&address, 6425), &set).await?).map(drop)
+    value(redis.answer(&Target::at(&address, port), &set).await?).map(drop)
 }
 
 async fn own_namespace(stage: &Stage<'_>) -> Result<()> {
