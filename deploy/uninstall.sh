@@ -26,11 +26,12 @@ $kubectl -n "$namespace" delete service,serviceaccount,poddisruptionbudget aerak
 if has servicemonitors.monitoring.coreos.com; then
   $kubectl -n "$namespace" delete servicemonitor aeraki --ignore-not-found
 fi
-# `aeraki` and `aeraki-migration`, and `aeraki-writer` in each namespace that it may write to. A binding tells whose it is by
+# `aeraki` and `aeraki-migration`, `aeraki-writer` in each namespace that it may write to, and `aeraki-secrets` where it reads
+# Secrets. A binding tells whose it is by
 # its subject; the role goes first, so that a second run finds what a first one has left.
 bindings=$($kubectl get rolebindings -A -l app.kubernetes.io/name=aeraki \
   -o 'jsonpath={range .items[*]}{.subjects[0].namespace}/{.metadata.namespace}/{.metadata.name}{"\n"}{end}')
-for binding in $(printf '%s\n' "$bindings" | grep -E "^$namespace/[^/]+/aeraki(-migration|-writer)?\$"); do
+for binding in $(printf '%s\n' "$bindings" | grep -E "^$namespace/[^/]+/aeraki(-migration|-writer|-secrets)?\$"); do
   place=${binding#*/}
   $kubectl -n "${place%/*}" delete role "${place#*/}" --ignore-not-found
   $kubectl -n "${place%/*}" delete rolebinding "${place#*/}" --ignore-not-found

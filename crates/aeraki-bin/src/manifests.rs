@@ -51,6 +51,9 @@ pub(crate) struct Args {
     /// Also let the controller see the lock of a running Go Aeraki, for the migration
     #[arg(long)]
     migrate_from_go: bool,
+    /// Also let the controller read the Secrets of these namespaces, for credentials by `secret` of Redis
+    #[arg(long, value_name = "NAMESPACE,…", value_delimiter = ',', value_parser = label)]
+    secret_namespaces: Vec<String>,
     /// More arguments for `aeraki run`
     #[arg(last = true, value_name = "RUN_ARGUMENT")]
     run_arguments: Vec<String>,
@@ -96,6 +99,7 @@ impl Args {
                 Source::Kube => "kube",
             },
             migrate_from_go: self.migrate_from_go,
+            secret_namespaces: &self.secret_namespaces,
             run_arguments: &self.run_arguments,
         }
     }

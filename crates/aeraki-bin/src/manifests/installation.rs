@@ -28,6 +28,11 @@ const MIGRATION: [(&str, &str); 2] = files!("components/migrate-from-go":
     "role-binding.yaml",
 );
 
+const SECRETS: [(&str, &str); 2] = files!("components/secrets":
+    "role.yaml",
+    "role-binding.yaml",
+);
+
 /// What one installation has of its own. Nothing given leaves the base as it is.
 pub(super) struct Installation<'a> {
     pub(super) namespace: &'a str,
@@ -37,6 +42,7 @@ pub(super) struct Installation<'a> {
     pub(super) istiod_address: String,
     pub(super) config_source: &'static str,
     pub(super) migrate_from_go: bool,
+    pub(super) secret_namespaces: &'a [String],
     pub(super) run_arguments: &'a [String],
 }
 
@@ -48,6 +54,9 @@ impl Installation<'_> {
         let mut objects = Vec::from(base);
         if self.migrate_from_go {
             objects.extend(migration);
+        }
+        for namespace in self.secret_namespaces {
+            objects.extend(SECRETS.map(|file| self.of_namespace(namespace, file)));
         }
         objects
     }
@@ -82,6 +91,10 @@ impl Installation<'_> {
         set(arguments, "--config-source", self.config_source);
         set(arguments, "--istiod-address", &self.istiod_address);
         set(arguments, "--root-namespace", self.root_namespace);
+        if !self.secret_namespaces.is_empty() {
+            let names = self.secret_namespaces.join(",");
+            arguments.push(json!(format!("--secret-namespaces={names}")));
+        }
         arguments.extend(self.run_arguments.iter().map(|argument| json!(argument)));
     }
 }
@@ -113,6 +126,7 @@ mod tests {
             istiod_address: "istiod.istio-system.svc:15012".to_owned(),
             config_source: "xds",
             migrate_from_go: false,
+            secret_namespaces: &[],
             run_arguments: &[],
         }
     }

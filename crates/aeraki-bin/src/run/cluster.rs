@@ -149,10 +149,12 @@ impl Cluster {
             async move { filters.follow(client, None, pace).await }
         });
 
-        let wanted = match self.sources {
+        let mut wanted = match self.sources {
             Sources::Istiod => WantedKind::beside_istiod(&self.registry),
             Sources::ApiServer => WantedKind::whole_config(&self.registry),
         };
+        let granted = self.options.secret_namespaces.iter();
+        wanted.extend(granted.filter_map(|of| WantedKind::secrets(&self.registry, of)));
         let source = KubeSource::new(client.clone(), wanted);
         let (renewal, identities) = (source.renewal(), source.identities());
         let (send, api_server) = mpsc::channel(4);

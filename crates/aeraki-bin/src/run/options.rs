@@ -3,19 +3,21 @@
 //! [`Flags`] is what the command line says, [`Options`] what comes of it. The fields of one are the fields of the other, so
 //! that one overlay serves them all.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use aeraki_core::near_miss;
 use aeraki_core::settings::Settings;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::builder::BoolishValueParser;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::log;
 use super::span::Span;
+use crate::settings::is_label;
 
 /// Where config comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, Serialize, Deserialize)]
@@ -133,6 +135,15 @@ pub(crate) struct Flags {
         help_heading = "Kubernetes"
     )]
     namespace: Option<String>,
+    /// Namespaces whose Secrets may be read, for credentials by `secret` of Redis; it must be granted there [default: none]
+    #[arg(
+        long,
+        value_name = "NAMESPACE,…",
+        value_delimiter = ',',
+        env = "AERAKI_SECRET_NAMESPACES",
+        help_heading = "Kubernetes"
+    )]
+    secret_namespaces: Option<Vec<String>>,
     /// The name of this process: it stands in the Lease and in Events [default: aeraki]
     #[arg(
         long,
@@ -232,6 +243,7 @@ pub(crate) struct Options {
     pub(crate) kubeconfig: Option<PathBuf>,
     pub(crate) context: Option<String>,
     pub(crate) namespace: Option<String>,
+    pub(crate) secret_namespaces: BTreeSet<String>,
     pub(crate) pod_name: String,
     pub(crate) pod_ip: IpAddr,
     pub(crate) election_id: String,
@@ -263,6 +275,7 @@ impl Default for Options {
             kubeconfig: None,
             context: None,
             namespace: None,
+            secret_namespaces: BTreeSet::new(),
             pod_name: "aeraki".to_owned(),
             pod_ip: this_machine,
             election_id: "aeraki-controller".to_owned(),
@@ -340,6 +353,10 @@ impl Options {
             "--istiod-message-limit is less than a MiB"
         );
         ensure!(!self.election_id.is_empty(), "--election-id is empty");
+        let no_namespace = self.secret_namespaces.iter().find(|name| !is_label(name));
+        if let Some(name) = no_namespace {
+            bail!("--secret-namespaces: no namespace can be called `{name}`");
+        }
         if let Some(admin) = self.admin_address.0 {
             ensure!(
                 admin.ip().is_loopback(),
@@ -362,7 +379,7 @@ fn is_host_and_port(address: &str) -> bool {
 
 /// What says nothing is left out: no flag, or an environment variable that is empty.
 fn is_said(value: &Value) -> bool {
-    !value.is_null() && value.as_str() != Some("")
+    !value.is_null() && *value != json!("") && *value != json!([""])
 }
 
 /// Plain data as a mapping.
@@ -408,7 +425,6 @@ impl<'de> Deserialize<'de> for Listen {
 mod tests {
     use clap::Parser;
     use rstest::rstest;
-    use serde_json::json;
 
     use super::*;
 
@@ -431,6 +447,7 @@ mod tests {
             "--election-id=of-the-line",
             "--istiod-plaintext",
             "--metrics-address=off",
+            "--secret-namespaces=cache,redis",
         ];
         let options = resolve(&line, &file).unwrap();
         let wanted = Options {
@@ -439,6 +456,7 @@ mod tests {
             metrics_address: Listen(None),
             debounce_quiet: Span::from_millis(7),
             pod_name: "p".to_owned(),
+            secret_namespaces: ["cache", "redis"].map(str::to_owned).into(),
             ..Options::default()
         };
         assert_eq!(options, wanted);
@@ -484,6 +502,7 @@ mod tests {
     #[case::no_address(&["--metrics-address=here"], json!({}), "is no address")]
     #[case::never(&["--resync-interval=0s"], json!({}), "shorter than a second")]
     #[case::none_at_once(&[], json!({"writesInFlight": 0}), "between 1 and 1024")]
+    #[case::no_namespace(&["--secret-namespaces=redis,*"], json!({}), "no namespace can be called `*`")]
     #[case::no_time(&["--debounce-max=soon"], json!({}), "is no time")]
     #[case::backwards(&["--debounce-quiet=1s"], json!({}), "longer than")]
     fn what_cannot_be_is_refused(

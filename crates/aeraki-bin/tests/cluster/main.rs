@@ -17,5 +17,6 @@ mod following;
 mod pace;
 mod panics;
 mod proxies;
+mod secrets;
 mod tasks;
 mod world;

@@ -12,12 +12,12 @@ use crate::tools::{chart, kustomize, manifests, overlay};
 #[case::the_base(kustomize("base"))]
 #[case::the_base_with_components(overlay(&["migrate-from-go", "namespaced"]))]
 #[case::the_crds(kustomize("crds"))]
-#[case::the_command(manifests(&["--migrate-from-go", "--replicas=3", "--config-source=kube", "--", "--domain=x.y"]))]
+#[case::the_command(manifests(&["--migrate-from-go", "--secret-namespaces=shop,default", "--replicas=3", "--config-source=kube", "--", "--domain=x.y"]))]
 #[case::the_command_elsewhere(manifests(&["--namespace=shop", "--root-namespace=istio-system", "--migrate-from-go"]))]
 #[case::the_crds_of_the_command(manifests(&["--crds"]))]
 #[case::the_chart(chart(&[]))]
 #[case::the_chart_with_everything(chart(&[
-    "--set", "settings.domain=example.org,migration.fromGo=true,rbac.writeNamespaces={istio-system,shop}",
+    "--set", "settings.domain=example.org,migration.fromGo=true,rbac.writeNamespaces={istio-system,shop},rbac.secretNamespaces={shop}",
     "--set", "extraEnv[0].name=RUST_BACKTRACE,extraEnv[0].value=full,imagePullSecrets[0].name=pull",
     "--set", "podLabels.team=mesh,podAnnotations.note=x,nodeSelector.disk=ssd,tolerations[0].operator=Exists",
     "--set", "priorityClassName=system-cluster-critical,podDisruptionBudget.maxUnavailable=50%",

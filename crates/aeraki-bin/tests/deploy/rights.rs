@@ -119,6 +119,26 @@ fn the_migration_opens_one_config_map(#[case] objects: Vec<Value>) {
 }
 
 #[rstest]
+#[case::by_the_command(manifests(&["--secret-namespaces=redis"]), "redis")]
+#[case::by_kustomize(overlay(&["secrets"]), "redis")]
+#[case::by_the_chart(chart(&["--set", "crds.install=false,rbac.secretNamespaces={redis}"]), "redis")]
+fn secrets_open_where_they_are_named(#[case] objects: Vec<Value>, #[case] namespace: &str) {
+    let cluster = Cluster::empty();
+    cluster.kubectl(&["create", "namespace", namespace]);
+    cluster.apply_all(&objects);
+    let controller = cluster.as_controller();
+    for verb in ["list", "watch"] {
+        assert!(may(&controller, &format!("{verb} secrets -n {namespace}")));
+        for elsewhere in ["-n istio-system", "-n shop", "-A"] {
+            assert!(!may(&controller, &format!("{verb} secrets {elsewhere}")));
+        }
+    }
+    for verb in ["get", "create", "update", "delete"] {
+        assert!(!may(&controller, &format!("{verb} secrets -n {namespace}")));
+    }
+}
+
+#[rstest]
 #[case::by_kustomize(overlay(&["namespaced"]))]
 #[case::by_the_chart(chart(&["--set", "crds.install=false,rbac.writeNamespaces={istio-system}"]))]
 fn confined_to_a_namespace_it_only_reads_the_others(#[case] objects: Vec<Value>) {

@@ -29,13 +29,14 @@ fn the_command_and_the_chart_say_the_same() {
 fn the_command_and_the_chart_say_the_same_about_the_migration() {
     let mut chart = chart(&[
         "--set",
-        "crds.install=false,migration.fromGo=true,replicas=3,configSource=kube",
+        "crds.install=false,migration.fromGo=true,replicas=3,configSource=kube,rbac.secretNamespaces={redis,shop}",
         "--set",
         "image.repository=registry.example/aeraki,image.tag=v1",
     ]);
     chart.iter_mut().for_each(without_labels_of_helm);
     let manifests = manifests(&[
         "--migrate-from-go",
+        "--secret-namespaces=redis,shop",
         "--replicas=3",
         "--config-source=kube",
         "--image=registry.example/aeraki:v1",

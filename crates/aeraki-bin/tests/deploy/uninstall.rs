@@ -76,7 +76,7 @@ fn shared() -> Cluster {
 }
 
 #[rstest]
-#[case::the_command(manifests(&["--migrate-from-go"]))]
+#[case::the_command(manifests(&["--migrate-from-go", "--secret-namespaces=shop"]))]
 #[case::kustomize(overlay(&["migrate-from-go", "namespaced"]))]
 #[case::rendered_chart(chart(&["--set", "crds.install=false,rbac.writeNamespaces={shop}"]))]
 fn the_script_leaves_nothing_and_touches_nothing_else(#[case] objects: Vec<Value>) {

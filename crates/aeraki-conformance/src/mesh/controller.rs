@@ -13,6 +13,9 @@ use crate::wait::until_so;
 
 const SYNCED: &str = "All config and all EnvoyFilters have been seen";
 
+/// It reads no Secret unless somebody says so.
+const SECRETS: &str = "--secret-namespaces=redis";
+
 /// The controller's process, and what it needs to start again.
 #[derive(Debug)]
 pub(crate) struct Controller {
@@ -25,7 +28,9 @@ pub(crate) struct Controller {
 impl Controller {
     /// Applies what `aeraki manifests` prints, and makes the files that a cluster would mount.
     pub(super) async fn install(bed: &Testbed, cluster: &Cluster, binary: &Path) -> Result<Self> {
-        for arguments in [&["manifests", "--crds"][..], &["manifests"]] {
+        let namespace = "{apiVersion: v1, kind: Namespace, metadata: {name: redis}}";
+        cluster.apply(namespace).await?;
+        for arguments in [&["manifests", "--crds"][..], &["manifests", SECRETS]] {
             let output = Command::new(binary).args(arguments).output();
             let output = output.with_context(|| format!("cannot start {}", binary.display()))?;
             ensure!(output.status.success(), "`aeraki manifests`: {output:?}");
@@ -58,7 +63,7 @@ impl Controller {
         let file = |name: &str| bed.directory().join(name);
         let mut command = Command::new(&self.binary);
         command
-            .args(["run", "--config-source=xds", "--log-format=json"])
+            .args(["run", "--config-source=xds", SECRETS, "--log-format=json"])
             .args([
                 "--metrics-address=127.0.0.1:0",
                 "--admin-address=127.0.0.1:0",

@@ -159,7 +159,6 @@ stringData: {{token: {password}}}
 "
         )
     };
-    stage.apply(READS_SECRETS).await?;
     let auth = secret("first") + &destination(INLINE, "{secret: {name: $CASE}}");
     signs_in(stage, 6413, "first", &auth).await?;
     let redis = Redis::of(stage).await?;
@@ -172,20 +171,6 @@ stringData: {{token: {password}}}
     let value = redis.value(&stage.vip(1), &["GET", stage.case()]).await?;
     equal("what was set", &value, &json!("in"))
 }
-
-/// Aeraki may read no Secret unless somebody says so.
-const READS_SECRETS: &str = "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: $CASE, namespace: $NAMESPACE}
-rules: [{apiGroups: [\"\"], resources: [secrets], verbs: [get, list, watch]}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: $CASE, namespace: $NAMESPACE}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: $CASE}
-subjects: [{kind: ServiceAccount, name: aeraki, namespace: istio-system}]
-";
 
 async fn unannounced(stage: &Stage<'_>) -> Result<()> {
     let redis = Redis::of(stage).await?;
