@@ -23,6 +23,7 @@ pub struct WantedKind {
     versions: &'static [&'static str],
     input: Option<&'static Input>,
     namespace: Option<Arc<str>>,
+    is_optional: bool,
 }
 
 /// The core Secret. No set of kinds holds it unless it is asked for by namespace: see [`WantedKind::secrets`].
@@ -35,6 +36,7 @@ impl WantedKind {
             versions,
             input: None,
             namespace: None,
+            is_optional: false,
         }
     }
 
@@ -46,13 +48,21 @@ impl WantedKind {
             versions: input.versions,
             input: Some(input),
             namespace: None,
+            is_optional: false,
         }
     }
 
-    /// The Secrets of one namespace, for those who grant them.
+    /// The Secrets of one namespace, for those who grant them; none where no protocol reads Secrets.
+    ///
+    /// They are no part of a complete view: what needs a Secret that cannot be read is held, and nothing else is.
     #[must_use]
-    pub fn secrets(namespace: &str) -> Self {
-        Self::new(SECRET, &["v1"]).within(namespace)
+    pub fn secrets(registry: &Registry, namespace: &str) -> Option<Self> {
+        let is_read = registry.inputs().any(|input| input.kind == SECRET);
+        let secrets = Self {
+            is_optional: true,
+            ..Self::new(SECRET, &["v1"]).within(namespace)
+        };
+        is_read.then_some(secrets)
     }
 
     /// One of the kinds of Istio's and Kubernetes' own that the core reads.
@@ -111,6 +121,18 @@ impl WantedKind {
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
+    }
+
+    /// One that a view is complete without.
+    #[cfg(test)]
+    pub(crate) fn optional(mut self) -> Self {
+        self.is_optional = true;
+        self
+    }
+
+    /// Whether a view is complete without it, if it cannot be read.
+    pub(crate) const fn is_optional(&self) -> bool {
+        self.is_optional
     }
 
     pub(crate) const fn input(&self) -> Option<&'static Input> {

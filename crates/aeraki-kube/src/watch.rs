@@ -17,10 +17,9 @@ mod seen;
 pub(crate) mod trouble;
 pub(crate) mod wire;
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use aeraki_core::diagnostic::{Diagnostic, Severity};
+use aeraki_core::diagnostic::Diagnostic;
 use aeraki_core::object::ObjectKey;
 use aeraki_core::source::{SourceUpdate, View};
 use kube::Client;
@@ -93,7 +92,7 @@ impl KubeSource {
     /// A source of these kinds.
     #[must_use]
     pub fn new(client: Client, wanted: Vec<WantedKind>) -> Self {
-        let seen = Seen::new(wanted.iter().map(WantedKind::kind));
+        let seen = Seen::new(&wanted);
         let seen = Arc::new(RwLock::new(seen));
         Self {
             client,
@@ -174,7 +173,6 @@ struct Teller {
     seen: Arc<RwLock<Seen>>,
     view: View,
     problems: Vec<Diagnostic>,
-    logged: BTreeSet<String>,
 }
 
 impl Teller {
@@ -183,7 +181,6 @@ impl Teller {
             seen,
             view: View::Partial,
             problems: Vec::new(),
-            logged: BTreeSet::new(),
         }
     }
 
@@ -196,7 +193,6 @@ impl Teller {
                 seen.on(index, word, &mut events);
             }
         }
-        self.log(&seen);
         let (view, problems) = (seen.view(), seen.problems());
         if events.is_empty() && view == self.view && problems == self.problems {
             return None;
@@ -208,24 +204,5 @@ impl Teller {
             view,
             problems,
         })
-    }
-
-    /// Logs what is wrong with kinds once, and when nothing is any more.
-    fn log(&mut self, seen: &Seen) {
-        let current: BTreeSet<String> = seen.troubles().map(ToString::to_string).collect();
-        for trouble in seen
-            .troubles()
-            .filter(|t| !self.logged.contains(&t.to_string()))
-        {
-            let help = trouble.help.as_deref().unwrap_or_default();
-            match trouble.severity {
-                Severity::Info => tracing::info!(code = trouble.code, "{}", trouble.message),
-                _ => tracing::warn!(code = trouble.code, help, "{}", trouble.message),
-            }
-        }
-        if current.is_empty() && !self.logged.is_empty() {
-            tracing::info!("Every kind is watched again");
-        }
-        self.logged = current;
     }
 }

@@ -364,7 +364,7 @@ async fn a_list_that_is_refused_leaves_the_view_partial_and_names_the_verb() {
     let help = source.problems[0].help.clone().unwrap();
     assert_eq!(
         help,
-        "grant the verbs list and watch on serviceentries.networking.istio.io"
+        "grant the verbs list and watch on serviceentries.networking.istio.io in namespace refused"
     );
 
     let grant = "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: nobody},

@@ -190,7 +190,11 @@ impl Follower {
         }
         self.was_served = false;
         self.out.step(Step::Unserved).await?;
-        self.report(Some(trouble::unserved(&self.wanted))).await?;
+        let unserved = trouble::unserved(&self.wanted);
+        if !self.is_troubled {
+            tracing::info!(code = unserved.code, "{}", unserved.message);
+        }
+        self.report(Some(unserved)).await?;
         self.wait(self.pace.absent).await;
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! All watched kinds together: how much of the config has been seen, and what is wrong with it.
 //!
 //! Pure. The view is complete once every kind has been listed. It stays so while a watch is merely broken, because what
-//! was seen is still the best that is known; what a broken watch cannot tell is a problem, not a hole.
+//! was seen is still the best that is known; what a broken watch cannot tell is a problem, not a hole. An optional kind
+//! that cannot be read is a problem from the start.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use aeraki_core::object::{ConfigEvent, Kind, ObjectKey};
 use aeraki_core::source::{Complete, View};
 
 use super::kind_state::{KindState, Step};
-use crate::kinds::Identity;
+use crate::kinds::{Identity, WantedKind};
 
 /// What a kind's watch says.
 #[derive(Clone, Debug)]
@@ -49,6 +50,7 @@ struct Look {
 #[derive(Debug)]
 struct Watched {
     kind: Kind,
+    is_optional: bool,
     api_version: String,
     state: KindState,
     /// The look in which the list in progress began.
@@ -58,16 +60,17 @@ struct Watched {
 
 impl Seen {
     /// Nothing yet.
-    pub(super) fn new(kinds: impl IntoIterator<Item = Kind>) -> Self {
-        let watched = |kind| Watched {
-            kind,
+    pub(super) fn new(wanted: &[WantedKind]) -> Self {
+        let watched = |wanted: &WantedKind| Watched {
+            kind: wanted.kind(),
+            is_optional: wanted.is_optional(),
             api_version: String::new(),
             state: KindState::default(),
             began: Look::default(),
             trouble: None,
         };
         Self {
-            kinds: kinds.into_iter().map(watched).collect(),
+            kinds: wanted.iter().map(watched).collect(),
             look: Look::default(),
             anew: BTreeSet::new(),
         }
@@ -86,7 +89,14 @@ impl Seen {
             }
             Word::Step(step) => step,
             Word::Version(version) => return watched.api_version = version,
-            Word::Trouble(trouble) => return watched.trouble = trouble,
+            Word::Trouble(trouble) => {
+                let is_end = watched.is_optional && trouble.is_some() && watched.began == look;
+                watched.trouble = trouble;
+                if is_end {
+                    self.finish(index);
+                }
+                return;
+            }
         };
         let is_end = matches!(step, Step::Listed(_) | Step::Unserved);
         let is_anew = is_end && watched.began == look;
@@ -135,11 +145,6 @@ impl Seen {
         of_kinds.chain(of_objects).cloned().collect()
     }
 
-    /// What is wrong with kinds as a whole.
-    pub(super) fn troubles(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.kinds.iter().filter_map(|w| w.trouble.as_ref())
-    }
-
     /// Who the object is, if it is there.
     pub(super) fn identity(&self, key: &ObjectKey) -> Option<Identity> {
         let of_its_kind = self.kinds.iter().filter(|w| w.kind == key.kind);
@@ -156,13 +161,20 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
+    use aeraki_core::diagnostic::catalogue::UNLISTED_KIND;
     use rstest::rstest;
 
     use super::*;
     use crate::kinds::Revision;
 
     fn seen() -> Seen {
-        Seen::new([Kind::SERVICE_ENTRY, Kind::VIRTUAL_SERVICE])
+        let wanted = |kind| WantedKind::own(kind).unwrap();
+        Seen::new(&[Kind::SERVICE_ENTRY, Kind::VIRTUAL_SERVICE].map(wanted))
+    }
+
+    /// Trouble with a kind that is not `seen`'s alone.
+    fn trouble(kind: Kind) -> Diagnostic {
+        Diagnostic::new(&UNLISTED_KIND, &ObjectKey::new(kind, "*", "*"), "gone")
     }
 
     fn look(seen: &mut Seen, index: usize, words: impl IntoIterator<Item = Word>) {
@@ -264,15 +276,32 @@ mod tests {
 
     #[test]
     fn trouble_after_the_first_look_is_a_problem_and_no_hole() {
-        use aeraki_core::diagnostic::catalogue;
         let mut seen = seen();
         look(&mut seen, 0, LIST);
         look(&mut seen, 1, LIST);
-        let key = ObjectKey::new(Kind::SERVICE_ENTRY, "*", "*");
-        let trouble = Diagnostic::new(&catalogue::UNLISTED_KIND, &key, "gone");
+        let trouble = trouble(Kind::SERVICE_ENTRY);
         seen.on(0, Word::Trouble(Some(trouble.clone())), &mut Vec::new());
         assert_eq!((epoch(&seen), seen.problems()), (1, vec![trouble]));
         seen.on(0, Word::Trouble(None), &mut Vec::new());
         assert_eq!(seen.problems(), []);
+    }
+
+    #[test]
+    fn an_optional_kind_that_cannot_be_read_is_a_problem_and_no_hole() {
+        let needed = WantedKind::own(Kind::SERVICE_ENTRY).unwrap();
+        let optional = WantedKind::own(Kind::SERVICE).unwrap().optional();
+        let mut seen = Seen::new(&[needed, optional]);
+        look(&mut seen, 0, LIST);
+        assert_eq!(seen.view(), View::Partial, "it may still come");
+        let trouble = trouble(Kind::SERVICE);
+        let refused = [BEGINS, Word::Trouble(Some(trouble.clone()))];
+        look(&mut seen, 1, refused.clone());
+        assert_eq!((epoch(&seen), seen.problems()), (1, vec![trouble]));
+        let renewal = seen.renew();
+        look(&mut seen, 0, [begins(renewal), LISTED]);
+        look(&mut seen, 1, refused);
+        assert_eq!(epoch(&seen), 1, "it was tried before the renewal");
+        look(&mut seen, 1, [begins(renewal), LISTED]);
+        assert_eq!(epoch(&seen), 2);
     }
 }

@@ -1,6 +1,6 @@
 //! Why a kind cannot be read just now, in words for those who can mend it.
 
-use aeraki_core::diagnostic::{Diagnostic, catalogue};
+use aeraki_core::diagnostic::{Diagnostic, Severity, catalogue};
 use kube::Error;
 use kube::core::ApiResource;
 
@@ -50,7 +50,10 @@ impl Trouble {
         let sentence = format!("{} cannot be read: {}", wanted.kind(), self.sentence());
         let diagnostic = Diagnostic::new(&catalogue::UNLISTED_KIND, &key, sentence);
         match (self.code(), resource) {
-            (Some(403), Some(resource)) => diagnostic.help(grant(resource)),
+            (Some(403), Some(resource)) => diagnostic.help(grant(wanted, resource)),
+            (Some(429), _) => diagnostic
+                .severity(Severity::Warning)
+                .help("nothing: the API server asks for patience, and is asked again"),
             _ => diagnostic,
         }
     }
@@ -92,14 +95,18 @@ pub(crate) fn vanished(wanted: &WantedKind) -> Diagnostic {
         .help("its objects count as they were last seen until the server says so again")
 }
 
-fn grant(resource: &ApiResource) -> String {
+fn grant(wanted: &WantedKind, resource: &ApiResource) -> String {
     let group = if resource.group.is_empty() {
         String::new()
     } else {
         format!(".{}", resource.group)
     };
+    let within = wanted.namespace();
+    let within = within.map_or_else(String::new, |namespace| {
+        format!(" in namespace {namespace}")
+    });
     format!(
-        "grant the verbs list and watch on {}{group}",
+        "grant the verbs list and watch on {}{group}{within}",
         resource.plural
     )
 }

@@ -179,4 +179,8 @@ fn the_sets_of_kinds_hold_declared_ones_and_no_secrets() {
         names(WantedKind::beside_istiod(&registry)),
         ["ServiceEntry", "Service", "EndpointSlice"]
     );
+    assert!(
+        WantedKind::secrets(&registry, "shop").is_none(),
+        "no protocol reads any"
+    );
 }
