@@ -103,10 +103,12 @@ mod failpoint {
         task: impl Future<Output = Result<()>>,
     ) -> Result<()> {
         let asked = std::env::var(VARIABLE).unwrap_or_default();
+        // It panics with all that it holds, as a task does: a backtrace takes long, and nobody sees anything before it.
+        let mut task = std::pin::pin!(task);
         match asked.split_once(':') {
             Some((how, which)) if which == name => tokio::select! {
                 biased;
-                ended = task => ended,
+                ended = &mut task => ended,
                 () = tokio::task::yield_now() => {
                     assert!(how != "panic", "as the failpoint says");
                     Ok(())
