@@ -31,6 +31,7 @@ pub(crate) fn set_up() -> Result<Vec<(&'static str, PathBuf)>> {
     Ok(vec![
         ("python", python()?),
         ("zookeeper", java("zookeeper")?),
+        ("kafka", java("kafka")?),
         ("dubbo-2.7.23", dubbo("2.7.23")?),
         ("dubbo-3.3.5", dubbo("3.3.5")?),
     ])

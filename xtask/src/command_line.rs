@@ -19,6 +19,8 @@ Commands:
                               an empty, read-only root
   conformance [OPTIONS]       Real applications behind real sidecars, in network namespaces: which
                               server answers the call; `--list` names the cases; needs root
+  demo <PROTOCOL>             The same as a show, for dubbo, thrift, redis, zookeeper or kafka: rules
+                              that change, and a live table of who answers; needs root
   testbed up|down|status|…    Real etcd, kube-apiserver and istiod on this machine, to try things
                               out; `cargo xtask testbed help` has the rest
   help                        Print this
@@ -39,6 +41,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = String>) -> Result<bool> {
             None => setup::run().map(|()| true),
         },
         Some("conformance") => conformance::run(arguments),
+        Some("demo") => conformance::demo(arguments),
         Some("static") => static_binary::check().map(|()| true),
         Some("testbed") => testbed::run(arguments),
         Some("test") => {

@@ -7,6 +7,15 @@ use crate::applications;
 use crate::process::{capture, cargo, root};
 use crate::setup;
 
+/// Shows a protocol at work: whether it went well.
+pub(crate) fn demo(mut arguments: impl Iterator<Item = String>) -> Result<bool> {
+    let protocol = arguments.next().filter(|first| !first.starts_with('-'));
+    let protocol = protocol.context(
+        "which one? cargo xtask demo dubbo|thrift|redis|zookeeper|kafka [--seconds SECONDS]",
+    )?;
+    run(["--demo".to_owned(), protocol].into_iter().chain(arguments))
+}
+
 /// Whether every case passed; what there is to say the program has printed.
 pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<bool> {
     let arguments: Vec<String> = arguments.collect();

@@ -123,10 +123,15 @@ impl Deref for Stage<'_> {
 
 impl<'m> Stage<'m> {
     pub(crate) fn new(mesh: &'m Mesh, case: &Case, number: u8) -> Self {
+        Self::named(mesh, &case.slug(), case.protocol(), number)
+    }
+
+    /// One that is no case's.
+    pub(crate) fn named(mesh: &'m Mesh, name: &str, namespace: &'static str, number: u8) -> Self {
         Self {
             mesh,
-            case: case.slug(),
-            namespace: case.protocol(),
+            case: name.to_owned(),
+            namespace,
             number,
             objects: Mutex::default(),
         }

@@ -3,15 +3,16 @@
 use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::case::Case;
-use crate::isolation;
 use crate::mesh::Programs;
 use crate::suite::{self, Choice};
+use crate::{demo, isolation};
 
 #[derive(Parser)]
 #[command(
@@ -42,6 +43,12 @@ struct Cli {
     /// Where something was set up for applications; may be repeated
     #[arg(long = "application", value_name = "NAME=DIRECTORY", hide = true, value_parser = application)]
     applications: Vec<(String, PathBuf)>,
+    /// Show a protocol at work instead: rules that change, and a table of who answers
+    #[arg(long, value_name = "PROTOCOL", conflicts_with_all = ["protocols", "names", "list"])]
+    demo: Option<String>,
+    /// How long each part of a demonstration takes, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "demo")]
+    seconds: u64,
     /// Where logs and config dumps of failed cases go
     #[arg(long, value_name = "DIRECTORY", default_value = "target/conformance")]
     output: PathBuf,
@@ -77,9 +84,22 @@ fn run(cli: Cli) -> Result<bool> {
         // The first process of a process namespace gets no signal that it does not ask for.
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let work = async {
+            match &cli.demo {
+                Some(protocol) => {
+                    let act = Duration::from_secs(cli.seconds);
+                    demo::play(protocol, programs, act).await.map(|()| true)
+                }
+                None => suite::run(&cases, programs, cli.jobs, &cli.output).await,
+            }
+        };
         tokio::select! {
-            passed = suite::run(&cases, programs, cli.jobs, &cli.output) => passed,
-            _ = interrupt.recv() => anyhow::bail!("interrupted"),
+            passed = work => passed,
+            // A show is ended so.
+            _ = interrupt.recv() => {
+                anyhow::ensure!(cli.demo.is_some(), "interrupted");
+                Ok(true)
+            }
             _ = terminate.recv() => anyhow::bail!("told to end"),
         }
     })

@@ -13,6 +13,10 @@ use crate::client::Client;
 use crate::mesh::{Mesh, Pod, PodOptions};
 use crate::served::Served;
 
+pub(crate) use demo::DEMO;
+
+mod demo;
+
 pub(crate) const CASES: &[Case] = &[
     Case {
         name: "dubbo/plain-call",

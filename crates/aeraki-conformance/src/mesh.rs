@@ -16,6 +16,7 @@ use crate::network::Network;
 use crate::wait::until_so;
 
 use controller::Controller;
+pub(crate) use controller::Settings;
 use marker::Marker;
 pub use pod::{Pod, PodOptions};
 
@@ -200,7 +201,7 @@ impl Mesh {
     /// The command `aeraki` with these arguments.
     fn aeraki(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.programs.aeraki);
-        command.args(arguments);
+        command.args(arguments).envs(self.controller.settings());
         command
     }
 }

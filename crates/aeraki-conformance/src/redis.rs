@@ -12,8 +12,11 @@ use crate::client::Client;
 use crate::mesh::{Mesh, Pod, PodOptions};
 use crate::wait::until_so;
 
+pub(crate) use demo::DEMO;
+
 mod cluster_mode;
 mod credentials;
+mod demo;
 mod faults;
 mod life;
 mod listeners;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
+use crate::demo::Answer;
+
 /// The answer to some calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Served {
@@ -28,6 +30,17 @@ impl Served {
         Ok(Self {
             by: counts("served")?,
             failed: counts("failed")?,
+        })
+    }
+
+    /// The same as a demonstration counts it.
+    pub(crate) fn answers(self, called: &str) -> impl Iterator<Item = Answer> {
+        let failed = self.failed.into_values().sum();
+        let failed = (failed > 0).then(|| ("failed".to_owned(), failed));
+        self.by.into_iter().chain(failed).map(|(by, count)| Answer {
+            called: called.to_owned(),
+            by,
+            count,
         })
     }
 

@@ -10,12 +10,13 @@ use crate::case::{Case, Stage, Turn};
 use crate::evidence;
 use crate::mesh::{Mesh, Programs};
 use crate::report::{self, Outcome};
-use crate::{dubbo, redis, thrift, whole, zookeeper};
+use crate::{dubbo, kafka, redis, thrift, whole, zookeeper};
 
 /// Every case, in the order of the list.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
     let protocols = [dubbo::CASES, thrift::CASES].into_iter();
-    let protocols = protocols.chain(redis::CASES).chain([zookeeper::CASES]);
+    let protocols = protocols.chain(redis::CASES);
+    let protocols = protocols.chain([zookeeper::CASES, kafka::CASES]);
     protocols.chain([whole::CASES]).flatten()
 }
 

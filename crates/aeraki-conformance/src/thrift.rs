@@ -11,6 +11,10 @@ use crate::client::Client;
 use crate::mesh::{Mesh, Pod, PodOptions};
 use crate::served::Served;
 
+pub(crate) use demo::DEMO;
+
+mod demo;
+
 pub(crate) const CASES: &[Case] = &[
     Case {
         name: "thrift/plain-call",

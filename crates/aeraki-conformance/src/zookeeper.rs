@@ -11,6 +11,10 @@ use crate::client::Client;
 use crate::mesh::{Mesh, Pod, PodOptions};
 use crate::wait::{Seen, until, until_so};
 
+pub(crate) use demo::DEMO;
+
+mod demo;
+
 const NAMESPACE: &str = "zookeeper";
 const PORT: u16 = 2181;
 

@@ -16,11 +16,15 @@ const SYNCED: &str = "All config and all EnvoyFilters have been seen";
 /// It reads no Secret unless somebody says so.
 const SECRETS: &str = "--secret-namespaces=redis";
 
+/// Environment variables, and their values.
+pub(crate) type Settings = &'static [(&'static str, &'static str)];
+
 /// The controller's process, and what it needs to start again.
 #[derive(Debug)]
 pub(crate) struct Controller {
     binary: PathBuf,
     process: Mutex<Option<Process>>,
+    settings: Mutex<Settings>,
     kubeconfig: PathBuf,
     log: PathBuf,
 }
@@ -51,6 +55,7 @@ impl Controller {
         Ok(Self {
             binary: binary.to_owned(),
             process: Mutex::default(),
+            settings: Mutex::default(),
             kubeconfig: bed.kubeconfig_of("istio-system", "aeraki").await?,
             log: bed.directory().join("logs/aeraki.log"),
         })
@@ -58,6 +63,12 @@ impl Controller {
 
     /// Starts it, after ending the one that runs, and waits until it has seen everything.
     pub(crate) async fn start(&self, bed: &Testbed) -> Result<()> {
+        self.start_with(bed, &[]).await
+    }
+
+    /// The same with these settings, which are those of `aeraki generate` too from now on.
+    pub(crate) async fn start_with(&self, bed: &Testbed, settings: Settings) -> Result<()> {
+        *self.settings.lock().expect("no panic under the lock") = settings;
         self.stop()?;
         let before = self.said(SYNCED)?.len();
         let file = |name: &str| bed.directory().join(name);
@@ -75,6 +86,7 @@ impl Controller {
             .arg(file("istiod.token"))
             .arg("--istiod-root-cert")
             .arg(file("istiod-root.pem"))
+            .envs(self.settings())
             .env_remove("RUST_LOG");
         let process = bed.run("aeraki", command)?;
         *self.process.lock().expect("no panic under the lock") = Some(process);
@@ -82,6 +94,12 @@ impl Controller {
             Ok(self.said(SYNCED)?.len() > before)
         })
         .await
+    }
+
+    /// The settings that it has.
+    pub(super) fn settings(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let settings = *self.settings.lock().expect("no panic under the lock");
+        settings.iter().copied()
     }
 
     /// Tells it to end, as Kubernetes does, and waits until it has; nothing where none runs.

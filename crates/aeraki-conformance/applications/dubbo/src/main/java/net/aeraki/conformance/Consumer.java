@@ -20,8 +20,8 @@ import org.apache.dubbo.rpc.RpcContext;
  * Calls a provider as it is told: one request in JSON on each line of the input, one answer on each line of the output.
  *
  * <p>A request is {@code {"address": "240.240.1.1:20880", "interfaceName": "Greeter", "method": "greet", "attachments": {},
- * "group": null, "version": null, "calls": 1}}; the answer counts who served, and what went wrong how often:
- * {@code {"served": {"v1": 9}, "failed": {"RemotingException": 1}}}. All requests to one address share a connection.
+ * "group": null, "version": null, "calls": 1, "fresh": false}}; the answer counts who served, and what went wrong how often:
+ * {@code {"served": {"v1": 9}, "failed": {"RemotingException": 1}}}. All requests to one address share a connection, unless they ask for a fresh one.
  */
 public final class Consumer {
     private static final int TIMEOUT_MILLISECONDS = 5_000;
@@ -34,14 +34,15 @@ public final class Consumer {
             String group,
             String version,
             String serialization,
-            int calls) {}
+            int calls,
+            boolean fresh) {}
 
     private record Answer(Map<String, Integer> served, Map<String, Integer> failed) {}
 
     private record Target(String url, String group, String version) {}
 
     private final ApplicationConfig application = Provider.application("consumer");
-    private final Map<Target, Object> references = new HashMap<>();
+    private final Map<Target, ReferenceConfig<?>> references = new HashMap<>();
 
     public static void main(String[] arguments) throws IOException {
         // Whatever a library prints goes with the log, so that the output holds answers alone.
@@ -77,6 +78,10 @@ public final class Consumer {
                 failed.merge(reason(wrong), 1, Integer::sum);
             }
         }
+        if (request.fresh) {
+            references.values().forEach(ReferenceConfig::destroy);
+            references.clear();
+        }
         return new Answer(served, failed);
     }
 
@@ -93,11 +98,12 @@ public final class Consumer {
         };
     }
 
+    @SuppressWarnings("unchecked")
     private <T> T reference(Request request, Class<T> type) {
         String parameters = request.serialization == null ? "" : "?serialization=" + request.serialization;
         String url = "dubbo://" + request.address + "/" + type.getName() + parameters;
         Target target = new Target(url, request.group, request.version);
-        return type.cast(references.computeIfAbsent(target, absent -> {
+        ReferenceConfig<?> kept = references.computeIfAbsent(target, absent -> {
             ReferenceConfig<T> reference = new ReferenceConfig<>();
             reference.setApplication(application);
             reference.setRegistry(new RegistryConfig("N/A"));
@@ -108,8 +114,9 @@ public final class Consumer {
             reference.setTimeout(TIMEOUT_MILLISECONDS);
             reference.setRetries(0);
             reference.setCheck(false);
-            return reference.get();
-        }));
+            return reference;
+        });
+        return ((ReferenceConfig<T>) kept).get();
     }
 
     /** The innermost cause says most: `RemotingException: …`. */
