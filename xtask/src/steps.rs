@@ -1,5 +1,6 @@
 //! The checks of the workspace, in order, and the report about them.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -11,6 +12,7 @@ use crate::setup;
 mod golden;
 mod graph;
 mod protocols;
+mod traffic;
 
 /// One check.
 pub(crate) struct Step {
@@ -20,7 +22,7 @@ pub(crate) struct Step {
 }
 
 /// Cheap and telling ones first, but what others need before them.
-pub(crate) const STEPS: [Step; 13] = [
+pub(crate) const STEPS: [Step; 14] = [
     Step {
         name: "setup",
         about: "Envoy, the test bed's servers and the cargo tools are there",
@@ -50,6 +52,11 @@ pub(crate) const STEPS: [Step; 13] = [
         name: "tests",
         about: "every test of the workspace",
         check: tests,
+    },
+    Step {
+        name: "traffic",
+        about: "every case of the conformance suite, where network namespaces can be made",
+        check: traffic::conformance,
     },
     Step {
         name: "crates-alone",
@@ -88,8 +95,21 @@ pub(crate) const STEPS: [Step; 13] = [
     },
 ];
 
+/// Why this machine cannot make a check: no failure of the checkout.
+#[derive(Debug)]
+struct Skip(String);
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
+
 enum Outcome {
     Passed,
+    Skipped(Skip),
     Failed(anyhow::Error),
     NotRun,
 }
@@ -107,11 +127,14 @@ pub(crate) fn run(steps: &[&Step], keep_going: bool) -> bool {
         let start = Instant::now();
         let outcome = match (step.check)() {
             Ok(()) => Outcome::Passed,
-            Err(error) => {
-                eprintln!("  FAILED {}: {error:#}", step.name);
-                stopped = !keep_going;
-                Outcome::Failed(error)
-            }
+            Err(error) => match error.downcast() {
+                Ok(skip) => Outcome::Skipped(skip),
+                Err(error) => {
+                    eprintln!("  FAILED {}: {error:#}", step.name);
+                    stopped = !keep_going;
+                    Outcome::Failed(error)
+                }
+            },
         };
         report.push((step.name, outcome, start.elapsed()));
     }
@@ -124,6 +147,7 @@ fn print(report: &[(&str, Outcome, Duration)]) -> bool {
     for (name, outcome, duration) in report {
         let word = match outcome {
             Outcome::Passed => "passed".to_owned(),
+            Outcome::Skipped(reason) => format!("skipped: {reason}"),
             Outcome::Failed(error) => format!("FAILED: {error:#}"),
             Outcome::NotRun => "not run".to_owned(),
         };

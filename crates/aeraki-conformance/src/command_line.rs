@@ -11,8 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::case::Case;
 use crate::mesh::Programs;
-use crate::suite::{self, Choice};
-use crate::{demo, isolation};
+use crate::suite::{self, Choice, Plan};
+use crate::{demo, isolation, measure};
 
 #[derive(Parser)]
 #[command(
@@ -29,6 +29,9 @@ struct Cli {
     /// Print the cases and what each proves, and run none
     #[arg(long)]
     list: bool,
+    /// Play a case that fails once more, by itself
+    #[arg(long)]
+    again: bool,
     /// How many cases may run at the same time
     #[arg(long, value_name = "COUNT", default_value_t = 4)]
     jobs: usize,
@@ -46,6 +49,9 @@ struct Cli {
     /// Show a protocol at work instead: rules that change, and a table of who answers
     #[arg(long, value_name = "PROTOCOL", conflicts_with_all = ["protocols", "names", "list"])]
     demo: Option<String>,
+    /// Measure instead what a change costs those who are calling, and print tables
+    #[arg(long, conflicts_with_all = ["protocols", "names", "list", "demo"])]
+    measure: bool,
     /// How long each part of a demonstration takes, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "demo")]
     seconds: u64,
@@ -84,13 +90,19 @@ fn run(cli: Cli) -> Result<bool> {
         // The first process of a process namespace gets no signal that it does not ask for.
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let plan = Plan {
+            jobs: cli.jobs,
+            again: cli.again,
+            output: cli.output,
+        };
         let work = async {
             match &cli.demo {
                 Some(protocol) => {
                     let act = Duration::from_secs(cli.seconds);
                     demo::play(protocol, programs, act).await.map(|()| true)
                 }
-                None => suite::run(&cases, programs, cli.jobs, &cli.output).await,
+                None if cli.measure => measure::run(programs).await.map(|()| true),
+                None => suite::run(&cases, programs, &plan).await,
             }
         };
         tokio::select! {

@@ -14,8 +14,10 @@ use crate::mesh::{Mesh, Pod, PodOptions};
 use crate::served::Served;
 
 pub(crate) use demo::DEMO;
+pub(crate) use measure::SUBJECT;
 
 mod demo;
+mod measure;
 
 pub(crate) const CASES: &[Case] = &[
     Case {

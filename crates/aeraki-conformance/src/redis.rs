@@ -13,6 +13,7 @@ use crate::mesh::{Mesh, Pod, PodOptions};
 use crate::wait::until_so;
 
 pub(crate) use demo::DEMO;
+pub(crate) use measure::SUBJECT;
 
 mod cluster_mode;
 mod credentials;
@@ -20,6 +21,7 @@ mod demo;
 mod faults;
 mod life;
 mod listeners;
+mod measure;
 mod mirrors;
 mod routing;
 

@@ -33,6 +33,26 @@ impl Served {
         })
     }
 
+    /// One call, and who has served it, if anybody.
+    pub(crate) fn once(by: Result<&str, String>) -> Self {
+        let mut served = Self::default();
+        match by {
+            Ok(server) => served.by.insert(server.to_owned(), 1),
+            Err(reason) => served.failed.insert(reason, 1),
+        };
+        served
+    }
+
+    /// How many calls there were.
+    pub(crate) fn calls(&self) -> u64 {
+        self.by.values().chain(self.failed.values()).sum()
+    }
+
+    /// How many of them failed.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failed.values().sum()
+    }
+
     /// The same as a demonstration counts it.
     pub(crate) fn answers(self, called: &str) -> impl Iterator<Item = Answer> {
         let failed = self.failed.into_values().sum();

@@ -1,6 +1,6 @@
 //! Which cases there are, and in which order they run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -59,12 +59,21 @@ impl Choice {
     }
 }
 
-/// Runs the cases, `jobs` at a time where they allow it; whether all passed.
+/// How they are played.
+pub(crate) struct Plan {
+    /// How many at a time, where they allow it.
+    pub(crate) jobs: usize,
+    /// Whether a case that fails is played once more, by itself.
+    pub(crate) again: bool,
+    /// Where the evidence goes.
+    pub(crate) output: PathBuf,
+}
+
+/// Runs the cases; whether all passed.
 pub(crate) async fn run(
     cases: &[(u8, &'static Case)],
     programs: Programs,
-    jobs: usize,
-    output: &Path,
+    plan: &Plan,
 ) -> Result<bool> {
     let start = Instant::now();
     let mesh = Mesh::start(programs).await?;
@@ -76,13 +85,28 @@ pub(crate) async fn run(
     let (shared, alone): (Vec<_>, Vec<_>) = cases
         .iter()
         .partition(|(_, case)| case.turn == Turn::Shared);
-    let play = |(number, case): (u8, &'static Case)| play(mesh, case, number, output);
+    let play = |(number, case): (u8, &'static Case)| play(mesh, case, number, &plan.output);
     let mut outcomes: Vec<Outcome> = stream::iter(shared)
         .map(play)
-        .buffer_unordered(jobs)
+        .buffer_unordered(plan.jobs)
         .collect()
         .await;
+    let (alone, last): (Vec<_>, Vec<_>) = alone
+        .into_iter()
+        .partition(|(_, case)| case.turn == Turn::Alone);
     for case in alone {
+        outcomes.push(play(case).await);
+    }
+    if plan.again {
+        for outcome in &mut outcomes {
+            let mut failed = cases.iter().filter(|_| outcome.result.is_err());
+            if let Some(&case) = failed.find(|(_, case)| case.name == outcome.case) {
+                println!("  again   {}", outcome.case);
+                *outcome = play(case).await;
+            }
+        }
+    }
+    for case in last {
         outcomes.push(play(case).await);
     }
     outcomes.sort_by_key(|outcome| all().position(|case| case.name == outcome.case));
@@ -160,15 +184,28 @@ mod tests {
         assert!(chosen(&[], &["no-such-case"]).is_err());
     }
 
+    /// The cases of each protocol stand on its page, and those about the whole on the suite's.
     #[test]
-    fn document_lists_the_cases() {
+    fn documents_list_the_cases() {
+        let protocols: BTreeSet<&str> = all().map(Case::protocol).collect();
+        for protocol in protocols {
+            let page = match protocol {
+                "whole" => "conformance.md".to_owned(),
+                protocol => format!("protocols/{protocol}.md"),
+            };
+            lists(&page, all().filter(|case| case.protocol() == protocol));
+        }
+    }
+
+    fn lists(page: &str, cases: impl Iterator<Item = &'static Case>) {
         const BEGIN: &str = "<!-- The list is generated: AERAKI_UPDATE_DOCS=1 cargo test -p aeraki-conformance -->\n";
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/conformance.md");
+        let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        let path = docs.join(page);
         let text = fs::read_to_string(&path).unwrap();
         let (before, _) = text.split_once(BEGIN).unwrap();
         let mut wanted =
             format!("{before}{BEGIN}\n| case | what would be broken if it failed |\n|---|---|\n");
-        for case in all() {
+        for case in cases {
             writeln!(wanted, "| `{}` | {} |", case.name, case.proves).unwrap();
         }
         if env::var_os("AERAKI_UPDATE_DOCS").is_some() {
@@ -176,7 +213,7 @@ mod tests {
         }
         assert!(
             fs::read_to_string(&path).unwrap() == wanted,
-            "docs/conformance.md is old: AERAKI_UPDATE_DOCS=1 cargo test -p aeraki-conformance"
+            "docs/{page} is old: AERAKI_UPDATE_DOCS=1 cargo test -p aeraki-conformance"
         );
     }
 }

@@ -1,0 +1,75 @@
+//! Every key to one server or the other.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Result;
+use futures::FutureExt as _;
+use serde_json::{Value, json};
+
+use super::{PORT, Redis, Target, call, service};
+use crate::case::Stage;
+use crate::measure::{Connection, Subject};
+use crate::served::Served;
+
+pub(crate) const SUBJECT: Subject = Subject {
+    protocol: "redis",
+    begin: |stage| begin(stage).boxed_local(),
+    rule: |version| {
+        format!(
+            "
+apiVersion: redis.aeraki.io/v1alpha1
+kind: RedisService
+metadata: {{name: cache, namespace: $NAMESPACE}}
+spec:
+  host: [cache.$CASE.test]
+  redis: [{{route: {{host: {version}.$CASE.test}}}}]
+"
+        )
+    },
+    call: |stage, connection| set(stage, connection).boxed_local(),
+};
+
+async fn begin(stage: &Stage<'_>) -> Result<()> {
+    let redis = Redis::of(stage).await?;
+    let (v1, v2) = (redis.v1.address(), redis.v2.address());
+    let services = service("cache", "$VIP1", &v1)
+        + &service("v1", "$VIP2", &v1)
+        + &service("v2", "$VIP3", &v2);
+    stage.apply(&services).await?;
+    stage.settled().await?;
+    open(stage, &redis).await
+}
+
+async fn open(stage: &Stage<'_>, redis: &Redis) -> Result<()> {
+    let open =
+        json!({"do": "open", "connection": stage.case(), "host": stage.vip(1), "port": PORT});
+    redis.client.ask(&open).await.map(drop)
+}
+
+/// No key is written twice.
+static KEYS: AtomicU64 = AtomicU64::new(0);
+
+async fn set(stage: &Stage<'_>, connection: Connection) -> Result<Served> {
+    let redis = Redis::of(stage).await?;
+    let key = format!("{}:{}", stage.case(), KEYS.fetch_add(1, Ordering::Relaxed));
+    let set = ["SET", &key, "1"];
+    let answer = match connection {
+        Connection::New => {
+            let address = stage.vip(1);
+            call(&redis.client, &Target::at(&address, PORT), &[&set])
+                .await?
+                .remove(0)
+        }
+        Connection::Open => {
+            let request = json!({"do": "call", "connection": stage.case(), "commands": [set]});
+            redis.client.ask(&request).await?["answers"][0].take()
+        }
+    };
+    if let Some(Value::String(reason)) = answer.get("error") {
+        if connection == Connection::Open {
+            open(stage, &redis).await?;
+        }
+        return Ok(Served::once(Err(reason.clone())));
+    }
+    Ok(Served::once(Ok(redis.has(&key).await?)))
+}
