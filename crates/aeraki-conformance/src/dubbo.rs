@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::case::{Case, Stage, Turn};
 use crate::client::Client;
 use crate::mesh::{Mesh, Pod, PodOptions};
-use crate::served::Served;
+use crate::served::{self, Served};
 
 pub(crate) use demo::DEMO;
 pub(crate) use measure::SUBJECT;
@@ -63,6 +63,24 @@ pub(crate) const CASES: &[Case] = &[
         run: |stage| inbound(stage).boxed_local(),
     },
     Case {
+        name: "dubbo/group-and-version",
+        proves: "annotations for group and version: such calls are routed, and others fail",
+        turn: Turn::Shared,
+        run: |stage| group_and_version(stage).boxed_local(),
+    },
+    Case {
+        name: "dubbo/other-serialization",
+        proves: "a call that is not serialized by Hessian2, as Dubbo 3.2 and newer may choose, fails at the sidecar, which counts it",
+        turn: Turn::Shared,
+        run: |stage| other_serialization(stage).boxed_local(),
+    },
+    Case {
+        name: "dubbo/own-namespace",
+        proves: "`exportTo: [\".\"]`: clients of other namespaces are not routed",
+        turn: Turn::Shared,
+        run: |stage| own_namespace(stage).boxed_local(),
+    },
+    Case {
         name: "dubbo/kubernetes-service",
         proves: "a Kubernetes Service with such a port name is routed as a ServiceEntry is",
         turn: Turn::Shared,
@@ -88,6 +106,7 @@ const JAVA: [&str; 6] = [
 /// A client pod with a consumer of each version, and two providers that answer with their names.
 struct Dubbo {
     consumers: BTreeMap<&'static str, Client>,
+    pod: Arc<Pod>,
     v1: Arc<Pod>,
     v2: Arc<Pod>,
 }
@@ -107,6 +126,7 @@ impl Dubbo {
         }
         Ok(Self {
             consumers,
+            pod,
             v1: provider(mesh, "v1", NEW).await?,
             v2: provider(mesh, "v2", OLD).await?,
         })
@@ -114,12 +134,18 @@ impl Dubbo {
 
     /// Applies the service, with v1 and v2 as its subsets, and these `http` routes where there are any.
     async fn service(&self, stage: &Stage<'_>, interface: &str, routes: &str) -> Result<()> {
+        let annotations = format!("interface: \"{interface}\"");
+        self.annotated(stage, &annotations, routes).await
+    }
+
+    /// The same with other annotations than one for the interface.
+    async fn annotated(&self, stage: &Stage<'_>, annotations: &str, routes: &str) -> Result<()> {
         let (v1, v2) = (self.v1.address(), self.v2.address());
         let service = format!(
             "\
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
-metadata: {{name: $CASE, namespace: $NAMESPACE, annotations: {{interface: \"{interface}\"}}}}
+metadata: {{name: $CASE, namespace: $NAMESPACE, annotations: {{{annotations}}}}}
 spec:
   hosts: [$CASE.test]
   addresses: [$VIP1]
@@ -142,9 +168,12 @@ spec:
 
     async fn call_at(&self, version: &str, address: &str, mut request: Value) -> Result<Served> {
         request["address"] = format!("{address}:{PORT}").into();
-        // What a filter can read; Dubbo 3.2 and newer would choose another.
-        request["serialization"] = "hessian2".into();
-        for (field, usual) in [("interfaceName", "Greeter"), ("method", "greet")] {
+        for (field, usual) in [
+            ("interfaceName", "Greeter"),
+            ("method", "greet"),
+            // What a filter can read; Dubbo 3.2 and newer may choose another.
+            ("serialization", "hessian2"),
+        ] {
             if request[field].is_null() {
                 request[field] = usual.into();
             }
@@ -346,6 +375,59 @@ spec:
         "the server's sidecar has counted {counted} calls of 7"
     );
     Ok(())
+}
+
+async fn group_and_version(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let annotations = format!(
+        "interface: {GREETER}, dubbo.aeraki.io/group: blue, dubbo.aeraki.io/version: \"2.0.0\""
+    );
+    let to_v2 = TO_V1.replace("v1", "v2");
+    dubbo.annotated(stage, &annotations, &to_v2).await?;
+    let blue = json!({"group": "blue", "version": "2.0.0", "calls": 5});
+    for version in [OLD, NEW] {
+        let served = dubbo.call_at(version, &stage.vip(1), blue.clone()).await?;
+        served.all_by("v2", 5)?;
+    }
+    dubbo.call(stage, json!({"calls": 2})).await?.none(2, "")?;
+    let green = json!({"group": "green", "version": "2.0.0", "calls": 2});
+    dubbo.call(stage, green).await?.none(2, "")
+}
+
+async fn other_serialization(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    dubbo.service(stage, GREETER, TO_V1).await?;
+    let request = json!({"serialization": "fastjson2", "calls": 2, "fresh": true});
+    dubbo.call(stage, request).await?.none(2, "")?;
+    let prefix = stage.fill("dubbo.outbound|20880||$CASE.test.");
+    let undecoded = [prefix.as_str(), "request_decoding_error"];
+    let count = dubbo.pod.count(&undecoded).await?;
+    ensure!(count > 0, "the sidecar had no trouble to read the calls");
+    // The next one that it can read passes.
+    dubbo.call(stage, json!({})).await?.all_by("v1", 1)
+}
+
+async fn own_namespace(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let pod = stage.pod(&PodOptions::new("elsewhere", "client")).await?;
+    let command = java(stage, &pod, OLD, "Consumer")?;
+    let outsider = stage.client(&pod, "consumer", command)?;
+    let (v1, v2) = (dubbo.v1.address(), dubbo.v2.address());
+    stage
+        .apply(&served::own("dubbo", PORT, &v2.to_string()))
+        .await?;
+    stage
+        .apply(&served::foreign("dubbo", PORT, &v1.to_string()))
+        .await?;
+    stage.settled().await?;
+    let address = stage.vip(2);
+    let served = dubbo.call_at(NEW, &address, json!({"calls": 5})).await?;
+    served.all_by("v2", 5)?;
+    let request = json!({
+        "address": format!("{address}:{PORT}"), "interfaceName": "Greeter", "method": "greet",
+        "serialization": "hessian2", "calls": 5,
+    });
+    Served::of(&outsider.ask(&request).await?)?.all_by("v1", 5)
 }
 
 async fn kubernetes_service(stage: &Stage<'_>) -> Result<()> {

@@ -43,6 +43,14 @@ impl Served {
         served
     }
 
+    /// Calls that came out in two ways.
+    pub(crate) fn split(one: &str, ones: u64, other: &str, others: u64) -> Self {
+        Self {
+            by: [(one.to_owned(), ones), (other.to_owned(), others)].into(),
+            ..Self::default()
+        }
+    }
+
     /// How many calls there were.
     pub(crate) fn calls(&self) -> u64 {
         self.by.values().chain(self.failed.values()).sum()
@@ -100,6 +108,40 @@ impl Served {
         );
         Ok(())
     }
+}
+
+/// A service at `$VIP2` for its own namespace alone, routed to the server at this address.
+pub(crate) fn own(protocol: &str, port: u16, server: &str) -> String {
+    at_vip2(
+        "$CASE-own",
+        "$NAMESPACE",
+        &format!("tcp-{protocol}"),
+        port,
+        server,
+    )
+}
+
+/// A service of another namespace at the same address, for that one alone, plain TCP to another server.
+pub(crate) fn foreign(protocol: &str, port: u16, server: &str) -> String {
+    let name = format!("$CASE-{protocol}-foreign");
+    at_vip2(&name, "elsewhere", "tcp-plain", port, server)
+}
+
+fn at_vip2(name: &str, namespace: &str, port_name: &str, port: u16, server: &str) -> String {
+    format!(
+        "
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  hosts: [{name}.test]
+  addresses: [$VIP2]
+  exportTo: [\".\"]
+  ports: [{{number: {port}, name: {port_name}, protocol: TCP}}]
+  resolution: STATIC
+  endpoints: [{{address: {server}}}]
+"
+    )
 }
 
 #[cfg(test)]

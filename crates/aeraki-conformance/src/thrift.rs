@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use futures::FutureExt as _;
 use serde_json::{Value, json};
 
 use crate::case::{Case, Stage, Turn};
 use crate::client::Client;
 use crate::mesh::{Mesh, Pod, PodOptions};
-use crate::served::Served;
+use crate::served::{self, Served};
+use crate::wait::{Seen, until};
 
 pub(crate) use demo::DEMO;
 pub(crate) use measure::SUBJECT;
@@ -59,6 +60,24 @@ pub(crate) const CASES: &[Case] = &[
         proves: "a prefix of a method cannot be expressed: the entry has no effect, and nothing gets wider",
         turn: Turn::Shared,
         run: |stage| inexpressible(stage).boxed_local(),
+    },
+    Case {
+        name: "thrift/mirror",
+        proves: "`mirror`: another version gets a copy of each call, and its answers reach nobody",
+        turn: Turn::Shared,
+        run: |stage| mirror(stage, "Mirrored", "", 100).boxed_local(),
+    },
+    Case {
+        name: "thrift/mirror-percentage",
+        proves: "`mirrorPercentage`: of some calls only",
+        turn: Turn::Shared,
+        run: |stage| mirror(stage, "SomeMirrored", MIRROR_25, 25).boxed_local(),
+    },
+    Case {
+        name: "thrift/own-namespace",
+        proves: "`exportTo: [\".\"]`: clients of other namespaces are not routed",
+        turn: Turn::Shared,
+        run: |stage| own_namespace(stage).boxed_local(),
     },
     Case {
         name: "thrift/inbound",
@@ -147,6 +166,19 @@ spec:
         request["address"] = format!("{}:{PORT}", stage.vip(1)).into();
         request["method"] = method.into();
         Served::of(&self.client.ask(&request).await?)
+    }
+
+    /// How often a server was called with a method, as it says itself.
+    async fn calls_of(&self, server: &Pod, method: &str) -> Result<u64> {
+        let address = format!("{}:{PORT}", server.address());
+        let method = format!("CallsOf.{method}");
+        let request = json!({"address": address, "method": method, "fresh": true});
+        let answer = self.client.ask(&request).await?;
+        let served = answer["served"]
+            .as_object()
+            .and_then(|served| served.keys().next());
+        let count = served.with_context(|| format!("no count in {answer}"))?;
+        Ok(count.parse()?)
     }
 }
 
@@ -256,6 +288,55 @@ async fn multiplexed(stage: &Stage<'_>) -> Result<()> {
         .await?
         .all_by("v1", 5)?;
     thrift.call(stage, "SayBye", calls).await?.all_by("v1", 5)
+}
+
+const MIRROR_25: &str = "    mirrorPercentage: {value: 25}\n";
+
+/// Calls a method that no other case calls, and asks the server that gets the copies how often it was called.
+async fn mirror(stage: &Stage<'_>, method: &str, share: &str, hundredths: u32) -> Result<()> {
+    const CALLS: u64 = 400;
+    let thrift = Thrift::of(stage).await?;
+    let routes = format!(
+        "  - route: [{{destination: {{host: $CASE.test, subset: v1}}}}]
+    mirror: {{host: $CASE.test, subset: v2}}
+{share}"
+    );
+    thrift.service(stage, &routes).await?;
+    let served = thrift.call(stage, method, json!({"calls": CALLS})).await?;
+    served.all_by("v1", CALLS)?;
+    // Copies may arrive after the answers.
+    let copies = until("no more copies come", async || {
+        let before = thrift.calls_of(&thrift.v2, method).await?;
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        let after = thrift.calls_of(&thrift.v2, method).await?;
+        Ok(if before == after && after > 0 {
+            Seen::There(after)
+        } else {
+            Seen::Instead(format!("{after} copies"))
+        })
+    })
+    .await?;
+    Served::split("v2", copies, "none", CALLS - copies.min(CALLS)).share("v2", hundredths, CALLS)
+}
+
+async fn own_namespace(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let outsider = stage.pod(&PodOptions::new("elsewhere", "client")).await?;
+    let outsider = stage.python(&outsider, "thrift", "client.py")?;
+    let to_v2 = "  - route: [{destination: {host: $CASE.test, subset: v2}}]\n";
+    thrift.service(stage, to_v2).await?;
+    let (v1, v2) = (thrift.v1.address(), thrift.v2.address());
+    stage
+        .apply(&served::own("thrift", PORT, &v2.to_string()))
+        .await?;
+    stage
+        .apply(&served::foreign("thrift", PORT, &v1.to_string()))
+        .await?;
+    stage.settled().await?;
+    let address = format!("{}:{PORT}", stage.vip(2));
+    let request = json!({"address": address, "method": "SayHello", "calls": 5});
+    Served::of(&thrift.client.ask(&request).await?)?.all_by("v2", 5)?;
+    Served::of(&outsider.ask(&request).await?)?.all_by("v1", 5)
 }
 
 async fn undefined_subset(stage: &Stage<'_>) -> Result<()> {

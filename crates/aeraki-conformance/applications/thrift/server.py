@@ -2,12 +2,14 @@
 
 Usage: server.py NAME PORT. It prints `ready` when calls can come. It speaks whatever the client speaks: framed or not,
 binary or compact, with headers or without. Methods are not looked at: each takes anything and answers a string.
-`Fail` answers an exception, as a server does that knows no such method.
+`Fail` answers an exception, as a server does that knows no such method. `CallsOf.<method>` answers how often that one was
+called, instead of the name.
 """
 
 import socket
 import socketserver
 import sys
+from collections import Counter
 
 from thrift.protocol.THeaderProtocol import THeaderProtocol
 from thrift.Thrift import TApplicationException, TMessageType, TType
@@ -33,6 +35,10 @@ class Connection(socketserver.BaseRequestHandler):
         method, kind, sequence = protocol.readMessageBegin()
         protocol.skip(TType.STRUCT)
         protocol.readMessageEnd()
+        calls = self.server.calls
+        calls[method] += 1
+        asked_of = method.removeprefix("CallsOf.")
+        answer = self.server.name if asked_of == method else str(calls[asked_of])
         if kind == TMessageType.ONEWAY:
             return
         if method == "Fail":
@@ -42,7 +48,7 @@ class Connection(socketserver.BaseRequestHandler):
             protocol.writeMessageBegin(method, TMessageType.REPLY, sequence)
             protocol.writeStructBegin("result")
             protocol.writeFieldBegin("success", TType.STRING, 0)
-            protocol.writeString(self.server.name)
+            protocol.writeString(answer)
             protocol.writeFieldEnd()
             protocol.writeFieldStop()
             protocol.writeStructEnd()
@@ -56,6 +62,7 @@ class Server(socketserver.ThreadingTCPServer):
 
     def __init__(self, name, port):
         self.name = name
+        self.calls = Counter()
         super().__init__(("", port), Connection)
 
     def get_request(self):
