@@ -166,7 +166,7 @@ impl Session {
             .collect()
     }
 
-    fn answered(&mut self, response: DiscoveryResponse) -> Vec<Output> {
+    fn answered(&mut self, mut response: DiscoveryResponse) -> Vec<Output> {
         let url = &response.type_url;
         let Some(set) = self
             .sets
@@ -176,7 +176,8 @@ impl Session {
             return Vec::new();
         };
         let held = &self.held;
-        let difference = set.replace(&response.resources, |key| held.get(key));
+        let resources = std::mem::take(&mut response.resources);
+        let difference = set.replace(resources, |key| held.get(key));
         set.awaited = false;
         let verdict = Output::Send(verdict(set, response));
         let kind = set.collection.kind;

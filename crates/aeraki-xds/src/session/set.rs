@@ -68,30 +68,31 @@ impl Set {
     }
 
     /// Takes in the whole set anew. `known` gives the object that is held under a key, so that an equal one is not kept
-    /// twice.
+    /// twice. Each resource goes as soon as it is read: an answer has all there are.
     pub(super) fn replace<'a>(
         &mut self,
-        resources: &[Any],
+        resources: Vec<Any>,
         known: impl Fn(&ObjectKey) -> Option<&'a Arc<Object>>,
     ) -> Difference {
         let mut old = std::mem::take(&mut self.members);
         let mut difference = Difference::default();
         let mut nameless = Vec::new();
-        for (index, resource) in resources.iter().enumerate() {
-            let Some((name, key)) = self.identify(resource) else {
-                nameless.push(format!("resource {index} of {}", resources.len()));
+        let count = resources.len();
+        for (index, resource) in resources.into_iter().enumerate() {
+            let Some((name, key)) = self.identify(&resource) else {
+                nameless.push(format!("resource {index} of {count}"));
                 continue;
             };
             // Istiod never names an object twice; should it, the first one counts, however often it is said.
             if self.members.contains_key(&name) {
                 continue;
             }
-            let digest = resource::digest(resource);
+            let digest = resource::digest(&resource);
             let member = match old.remove(&name) {
                 Some(member) if member.digest == digest => member,
                 _ => {
                     difference.changed.push(key.clone());
-                    let reading = resource::read(key.kind, resource);
+                    let reading = resource::read(key.kind, &resource);
                     Member::new(key, digest, reading, &known)
                 }
             };
