@@ -81,6 +81,12 @@ fn memory(aeraki: &Aeraki) -> (u64, u64) {
     (kib("VmHWM") / 1024, kib("VmRSS") / 1024)
 }
 
+/// As many services as the case has, or as `AERAKI_SERVICES` says.
+fn services(usual: usize) -> usize {
+    let asked = std::env::var("AERAKI_SERVICES").ok();
+    asked.map_or(usual, |asked| asked.parse().expect("a number"))
+}
+
 async fn until_all_are_written(aeraki: &Aeraki, count: usize) {
     let count = count as f64;
     while aeraki.metric("aeraki_apply_total", "\"ok\"").await < count {
@@ -93,7 +99,8 @@ async fn until_all_are_written(aeraki: &Aeraki, count: usize) {
 #[case::by_istiod("xds", 1_000)]
 #[tokio::test]
 #[ignore = "a measurement"]
-async fn from_a_change_to_its_filter(#[case] source: &str, #[case] services: usize) {
+async fn from_a_change_to_its_filter(#[case] source: &str, #[case] usual: usize) {
+    let services = services(usual);
     let world = World::empty().await;
     fill(&world, services).await;
     let aeraki = world.start(&[&format!("--config-source={source}")]);
@@ -156,7 +163,8 @@ async fn from_a_change_to_its_filter(#[case] source: &str, #[case] services: usi
 #[case::by_istiod("xds", 10_000)]
 #[tokio::test]
 #[ignore = "a measurement"]
-async fn from_the_start_to_all_filters(#[case] source: &str, #[case] services: usize) {
+async fn from_the_start_to_all_filters(#[case] source: &str, #[case] usual: usize) {
+    let services = services(usual);
     let world = World::empty().await;
     let idle = world.start(&[]);
     idle.until_synced().await;

@@ -97,6 +97,10 @@ pub(super) async fn serve(listener: TcpListener, router: Router) -> Result<()> {
         };
         let service = TowerToHyperService::new(router.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a connection ends when its client wants"
+        )]
         tokio::spawn(async move {
             // How it ends is the client's affair.
             drop(timeout(LONGEST, connection).await);
