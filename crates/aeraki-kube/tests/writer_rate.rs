@@ -18,8 +18,8 @@ use futures::StreamExt;
 use http::Request;
 use kube::Client;
 
-const COUNT: usize = 20_000;
-const ROUNDS: usize = 2;
+const COUNT: usize = 2000;
+const ROUNDS: usize = 3;
 
 /// As large as a filter with a few routes.
 fn word() -> String {
@@ -78,13 +78,13 @@ async fn written(place: &Place) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes some minutes, and needs an otherwise idle machine to mean anything"]
+#[ignore = "takes a minute, and needs an otherwise idle machine to mean anything"]
 async fn creation_of_many_next_to_a_plain_loop() {
     let start = Testbed::start(Options::default().without_istiod());
     let bed = Arc::new(start.await.expect("the bed starts"));
     let (mut loops, mut writers) = (0.0, 0.0);
     for round in 0..ROUNDS {
-        let namespace = ["rate0", "rate1"][round];
+        let namespace = ["rate0", "rate1", "rate2"][round];
         let mut place = Place::new(&bed, namespace).await;
         place.client = place.cluster.client();
         let of_loop = plain(&place.client, requests(namespace)).await;
