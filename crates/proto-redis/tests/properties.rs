@@ -96,6 +96,7 @@ fn run(objects: &[Value]) -> Golden {
             "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
             "metadata": {"name": name, "namespace": "redis"},
             "spec": {"hosts": [format!("{name}.redis.svc.cluster.local")], "addresses": [address],
+                     "resolution": "STATIC",
                      "ports": [{"number": 6379, "name": "tcp-redis", "protocol": "TCP"}]},
         })
     };
