@@ -20,12 +20,11 @@ pub(crate) fn is_of(ctx: &ServiceContext<'_>, cluster: &str) -> bool {
     let Some(service) = service(ctx, &Host::new(host)) else {
         return false;
     };
-    // Cluster mode puts a cluster of its own in the place of that without a subset.
-    if subset.is_empty() && inputs::is_in_cluster_mode(ctx, service) {
-        return false;
-    }
     let passes_through = |rule: DestinationRule| passes_through(&rule, port, subset);
-    service.is_passthrough() || ctx.destination_rule_of(service).is_some_and(passes_through)
+    let istios =
+        service.is_passthrough() || ctx.destination_rule_of(service).is_some_and(passes_through);
+    // Cluster mode puts a cluster of its own in the place of that without a subset.
+    istios && !(subset.is_empty() && inputs::is_in_cluster_mode(ctx, service))
 }
 
 /// The service at `host`. The service itself is always the one that is being served, whoever else claims its host.

@@ -55,10 +55,10 @@ impl Tasks {
         let Some(first) = self.0.join_next().await else {
             bail!("there is no task");
         };
-        let mut ends = vec![end_of(first)];
+        let mut ends = vec![sentence(first)];
         let others = async {
             while let Some(other) = self.0.join_next().await {
-                ends.push(end_of(other));
+                ends.push(sentence(other));
             }
         };
         // Most tasks never end, so this mostly takes all of its time.
@@ -81,7 +81,7 @@ impl Tasks {
 }
 
 /// What the end of a task means to all.
-fn end_of(ended: Result<(&'static str, Result<()>), JoinError>) -> String {
+fn sentence(ended: Result<(&'static str, Result<()>), JoinError>) -> String {
     match ended {
         Ok((name, Ok(()))) => format!("the task `{name}` has ended, which it never should"),
         Ok((name, Err(error))) => format!("the task `{name}` has failed: {error:#}"),
