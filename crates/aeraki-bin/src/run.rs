@@ -1,5 +1,6 @@
 //! `aeraki run`: EnvoyFilters kept right while the config changes.
 
+#[cfg(feature = "cluster")]
 mod cluster;
 mod keeper;
 pub(crate) mod log;
@@ -20,6 +21,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::builder::FalseyValueParser;
 use tracing::info;
 
+#[cfg(feature = "cluster")]
 use self::cluster::Cluster;
 use self::keeper::Keeper;
 use self::options::{Options, Source};
@@ -95,12 +97,20 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
         });
     match source {
         Source::File => args.files.run(&options, settings, registry, console),
+        #[cfg(feature = "cluster")]
         Source::Xds | Source::Kube => {
             args.files.refuse()?;
             let level = log::start(&options, console)?;
             announce(&registry);
             let with_istiod = source == Source::Xds;
             Cluster::new(options, settings, registry, with_istiod, level).run()
+        }
+        #[cfg(not(feature = "cluster"))]
+        Source::Xds | Source::Kube => {
+            args.files.refuse()?;
+            Err(usage(
+                "this binary reads files only, with --config-dir: it was built without the feature `cluster`",
+            ))
         }
     }
 }

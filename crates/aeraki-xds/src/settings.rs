@@ -68,9 +68,6 @@ pub struct Timing {
 /// The name in istiod's certificate, where Istio's own charts installed it.
 pub const SERVER_NAME: &str = "istiod.istio-system.svc";
 
-/// The default of [`Settings::message_limit`]: 200 MiB.
-pub const MESSAGE_LIMIT: usize = 200 << 20;
-
 impl Default for Timing {
     fn default() -> Self {
         Self {

@@ -22,8 +22,16 @@ pub(crate) enum Format {
 
 /// What is logged, to be read and changed while the process runs.
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "cluster"),
+    expect(
+        dead_code,
+        reason = "only a run in a cluster has pages that ask and change it"
+    )
+)]
 pub(super) struct Level(reload::Handle<EnvFilter, Registry>);
 
+#[cfg(feature = "cluster")]
 impl Level {
     /// The filter as it is.
     pub(super) fn current(&self) -> String {

@@ -270,7 +270,7 @@ impl Default for Options {
             istiod_cert: None,
             istiod_key: None,
             istiod_server_name: None,
-            istiod_message_limit: aeraki_xds::settings::MESSAGE_LIMIT,
+            istiod_message_limit: 200 << 20,
             resync_interval: Span::from_secs(30),
             kubeconfig: None,
             context: None,

@@ -2,16 +2,20 @@
 //!
 //! `cargo test --release -p aeraki-bin --test cluster -- --ignored --nocapture pace`
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures::stream::{self, StreamExt as _};
 use kube::Api;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
+    PostParams,
+};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::aeraki::Aeraki;
-use crate::world::World;
+use crate::world::{ENVOY_FILTER, World};
 
 fn api(world: &World, version: &str, kind: &str, namespace: &str) -> Api<DynamicObject> {
     let kind = GroupVersionKind::gvk("networking.istio.io", version, kind);
@@ -79,6 +83,20 @@ fn memory(aeraki: &Aeraki) -> (u64, u64) {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
     (kib("VmHWM") / 1024, kib("VmRSS") / 1024)
+}
+
+/// Seconds of processor time.
+fn cpu_seconds(aeraki: &Aeraki) -> f64 {
+    let path = format!("/proc/{}/stat", aeraki.process.id());
+    let stat = std::fs::read_to_string(path).unwrap();
+    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+    let ticks: f64 = fields
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<f64>().unwrap())
+        .sum();
+    // USER_HZ is 100 on every Linux.
+    ticks / 100.0
 }
 
 /// As many services as the case has, or as `AERAKI_SERVICES` says.
@@ -188,4 +206,92 @@ async fn from_the_start_to_all_filters(#[case] source: &str, #[case] usual: usiz
         2 * services,
         again.elapsed()
     );
+}
+
+/// What one may write at once, as the command does by default.
+const IN_FLIGHT: usize = 32;
+
+/// All EnvoyFilters, each as it would be created.
+async fn filters(world: &World) -> Vec<DynamicObject> {
+    let listed = world.cluster.list(ENVOY_FILTER, "").await.unwrap();
+    let bare = |mut filter: Value| {
+        let meta = filter["metadata"].as_object_mut().unwrap();
+        meta.retain(|key, _| {
+            ["name", "namespace", "labels", "annotations"].contains(&key.as_str())
+        });
+        serde_json::from_value(filter).unwrap()
+    };
+    listed.into_iter().map(bare).collect()
+}
+
+async fn delete(world: &World, filters: &[DynamicObject]) {
+    let namespaces: BTreeSet<_> = filters
+        .iter()
+        .map(|filter| filter.metadata.namespace.clone().unwrap())
+        .collect();
+    for namespace in namespaces {
+        let api = api(world, "v1alpha3", "EnvoyFilter", &namespace);
+        let all = ListParams::default();
+        api.delete_collection(&DeleteParams::default(), &all)
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        world.cluster.list(ENVOY_FILTER, "").await.unwrap(),
+        [] as [Value; 0]
+    );
+}
+
+/// How long a loop takes that does nothing but create them.
+async fn create(world: &World, filters: &[DynamicObject]) -> Duration {
+    let client = world.cluster.client();
+    let requests = filters.iter().map(|filter| {
+        let path = format!(
+            "/apis/networking.istio.io/v1alpha3/namespaces/{}/envoyfilters",
+            filter.metadata.namespace.as_deref().unwrap()
+        );
+        let body = serde_json::to_vec(filter).unwrap();
+        let request = http::Request::post(path).header("content-type", "application/json");
+        request.body(body).unwrap()
+    });
+    let requests: Vec<_> = requests.collect();
+    let began = Instant::now();
+    let created = stream::iter(requests)
+        .map(|request| client.request_text(request))
+        .buffer_unordered(IN_FLIGHT);
+    created
+        .for_each(|answer| async { drop(answer.unwrap()) })
+        .await;
+    began.elapsed()
+}
+
+/// From the start of the command to the last filter, next to a plain loop that creates the same objects at the same API
+/// server, by turns.
+#[rstest]
+#[case::by_the_api_server("kube", 10_000)]
+#[case::by_istiod("xds", 10_000)]
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn creation_of_all_filters_next_to_a_plain_loop(#[case] source: &str, #[case] usual: usize) {
+    let services = services(usual);
+    let world = World::empty().await;
+    fill(&world, services).await;
+    for _ in 0..2 {
+        let began = Instant::now();
+        let aeraki = world.start(&[&format!("--config-source={source}")]);
+        until_all_are_written(&aeraki, 2 * services).await;
+        let by_aeraki = began.elapsed();
+        let seconds = cpu_seconds(&aeraki);
+        assert!(aeraki.end());
+        let filters = filters(&world).await;
+        assert_eq!(filters.len(), 2 * services);
+        delete(&world, &filters).await;
+        let by_loop = create(&world, &filters).await;
+        delete(&world, &filters).await;
+        let rate = by_loop.as_secs_f64() / by_aeraki.as_secs_f64();
+        println!(
+            "{source}, {} EnvoyFilters: plain loop {by_loop:.2?}, aeraki from its start {by_aeraki:.2?} ({seconds:.1} s of processor time): {rate:.2} of the loop's rate",
+            filters.len()
+        );
+    }
 }

@@ -9,7 +9,7 @@ use aeraki_core::source::{SourceUpdate, View};
 use aeraki_xds::client::{Client, Handle, Updates};
 use aeraki_xds::metrics::Metrics;
 use aeraki_xds::node::Identity;
-use aeraki_xds::settings::{MESSAGE_LIMIT, Security, Settings, Timing};
+use aeraki_xds::settings::{Security, Settings, Timing};
 use tokio::task::JoinHandle;
 
 /// A bound for waits that should be short, on a machine that may be busy.
@@ -35,7 +35,7 @@ pub fn settings(address: impl Into<String>) -> Settings {
             namespace: "istio-system".to_owned(),
         },
         cluster_id: None,
-        message_limit: MESSAGE_LIMIT,
+        message_limit: 200 << 20,
         timing: Timing {
             least_backoff: Duration::from_millis(5),
             most_backoff: Duration::from_millis(50),
