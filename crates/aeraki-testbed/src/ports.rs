@@ -64,10 +64,20 @@ fn is_free(port: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
     use super::*;
+
+    /// Each of these tests has locks of its own, and so would look at the same ports as its neighbours.
+    static TURN: Mutex<()> = Mutex::new(());
+
+    fn turn() -> MutexGuard<'static, ()> {
+        TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     #[test]
     fn two_beds_never_share_a_port() {
+        let _turn = turn();
         let locks = tempfile::tempdir().unwrap();
         let mut rows = [(); 2].map(|()| Ports::take(locks.path()).unwrap());
         let ports = rows
@@ -79,6 +89,7 @@ mod tests {
 
     #[test]
     fn row_of_an_ended_bed_is_free_again() {
+        let _turn = turn();
         let locks = tempfile::tempdir().unwrap();
         let first = Ports::take(locks.path()).unwrap().next();
         assert_eq!(Ports::take(locks.path()).unwrap().next(), first);
@@ -86,6 +97,7 @@ mod tests {
 
     #[test]
     fn row_with_a_foreign_listener_is_passed_over() {
+        let _turn = turn();
         let locks = tempfile::tempdir().unwrap();
         let wanted = Ports::take(locks.path()).unwrap().next();
         let _listener = TcpListener::bind(wanted).unwrap();
