@@ -1,8 +1,5 @@
 //! `cargo xtask conformance …`: handed to the program of `aeraki-conformance`, once everything that it needs is there.
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
@@ -22,28 +19,6 @@ pub(crate) fn demo(mut arguments: impl Iterator<Item = String>) -> Result<bool> 
 /// Whether every case passed; what there is to say the program has printed.
 pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<bool> {
     let arguments: Vec<String> = arguments.collect();
-    let only_asks = ["--list", "--help", "-h"];
-    if arguments.iter().any(|it| only_asks.contains(&it.as_str())) {
-        return Ok(suite(&arguments).status()?.success());
-    }
-    play(&arguments, applications::set_up()?)
-}
-
-/// The same with applications that are set up already.
-pub(crate) fn play(
-    arguments: &[String],
-    applications: Vec<(&'static str, PathBuf)>,
-) -> Result<bool> {
-    setup::servers_and_envoy()?;
-    let mut suite = suite(arguments);
-    suite.args(["--aeraki", &aeraki()?]);
-    for (name, place) in applications {
-        suite.arg(format!("--application={name}={}", place.display()));
-    }
-    Ok(suite.status()?.success())
-}
-
-fn suite(arguments: &[String]) -> Command {
     let mut suite = cargo(&[
         "run",
         "--quiet",
@@ -52,8 +27,19 @@ fn suite(arguments: &[String]) -> Command {
         "aeraki-conformance",
         "--",
     ]);
-    suite.args(arguments);
-    suite
+    suite.args(&arguments);
+    let only_asks = ["--list", "--help", "-h"];
+    if !arguments
+        .iter()
+        .any(|argument| only_asks.contains(&argument.as_str()))
+    {
+        setup::servers_and_envoy()?;
+        suite.args(["--aeraki", &aeraki()?]);
+        for (name, place) in applications::set_up()? {
+            suite.arg(format!("--application={name}={}", place.display()));
+        }
+    }
+    Ok(suite.status()?.success())
 }
 
 /// Builds the command under test; where it is.

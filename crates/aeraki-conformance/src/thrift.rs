@@ -146,7 +146,17 @@ spec:
         );
         stage.apply(&service).await?;
         if !routes.is_empty() {
-            stage.apply(&rule(routes)).await?;
+            let rule = format!(
+                "\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: $CASE, namespace: $NAMESPACE}}
+spec:
+  hosts: [$CASE.test]
+  http:
+{routes}"
+            );
+            stage.apply(&rule).await?;
         }
         stage.settled().await
     }
@@ -170,20 +180,6 @@ spec:
         let count = served.with_context(|| format!("no count in {answer}"))?;
         Ok(count.parse()?)
     }
-}
-
-/// A VirtualService with these `http` routes.
-fn rule(routes: &str) -> String {
-    format!(
-        "\
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: $CASE, namespace: $NAMESPACE}}
-spec:
-  hosts: [$CASE.test]
-  http:
-{routes}"
-    )
 }
 
 async fn server(mesh: &Mesh, version: &str) -> Result<Arc<Pod>> {
