@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aeraki_testbed::Cluster;
 use anyhow::{Context as _, Result};
@@ -140,6 +141,12 @@ impl<'m> Stage<'m> {
     /// A name that no other case has, for keys and the like.
     pub fn case(&self) -> &str {
         &self.case
+    }
+
+    /// A number that was never given before, for keys, paths and topics that are used once.
+    pub(crate) fn unique(&self) -> u64 {
+        static GIVEN: AtomicU64 = AtomicU64::new(0);
+        GIVEN.fetch_add(1, Ordering::Relaxed)
     }
 
     /// An address for services that no other case has; `which` is 1 to 254. (istiod hands out 240.240.0.0/16 by itself.)

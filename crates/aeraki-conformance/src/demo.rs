@@ -30,6 +30,36 @@ pub(crate) struct Act {
     pub(crate) rule: &'static str,
 }
 
+/// The first act of every protocol that is routed by VirtualServices.
+pub(crate) const ALL_TO_V1: Act = Act {
+    title: "Everything to v1",
+    rule: "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: $CASE, namespace: $NAMESPACE}
+spec:
+  hosts: [$CASE.test]
+  http:
+  - route: [{destination: {host: $CASE.test, subset: v1}}]
+",
+};
+
+/// Their second one.
+pub(crate) const CANARY: Act = Act {
+    title: "A canary: 20 of 100 calls to v2",
+    rule: "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: $CASE, namespace: $NAMESPACE}
+spec:
+  hosts: [$CASE.test]
+  http:
+  - route:
+    - {destination: {host: $CASE.test, subset: v1}, weight: 80}
+    - {destination: {host: $CASE.test, subset: v2}, weight: 20}
+",
+};
+
 /// Calls of one sort that were answered by one server, or failed.
 pub(crate) struct Answer {
     pub(crate) called: String,

@@ -57,17 +57,23 @@ impl Kafka {
     /// Sends some and reads them again. The broker names its own address, which is a service of the case too.
     async fn passes(&self, stage: &Stage<'_>, topic: &str) -> Result<()> {
         let values = json!([format!("{topic} 1"), format!("{topic} 2")]);
-        let mut request = json!({"host": stage.vip(1), "port": PORT, "topic": topic});
-        for (what, field, value) in [("send", "values", &values), ("read", "count", &json!(2))] {
-            request["do"] = json!(what);
-            request[field] = value.clone();
+        let ask = async |mut request: Value| {
+            request["host"] = stage.vip(1).into();
+            request["port"] = PORT.into();
+            request["topic"] = topic.into();
             let answer = self.client.ask(&request).await?;
-            if let Some(error) = answer.get("error") {
-                bail!("{request}: {error}");
+            match answer.get("error") {
+                Some(error) => bail!("{request}: {error}"),
+                None => Ok(answer),
             }
-            let expected = (what == "read").then_some(&values);
-            ensure!(answer.get("values") == expected, "{request}: {answer}");
-        }
+        };
+        let sent = ask(json!({"do": "send", "values": values})).await?;
+        ensure!(sent == json!({}), "{sent} is no answer to what is sent");
+        let read = ask(json!({"do": "read", "count": 2})).await?;
+        ensure!(
+            read["values"] == values,
+            "{values} was sent, and {read} read"
+        );
         Ok(())
     }
 }

@@ -146,17 +146,7 @@ spec:
         );
         stage.apply(&service).await?;
         if !routes.is_empty() {
-            let rule = format!(
-                "\
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: $CASE, namespace: $NAMESPACE}}
-spec:
-  hosts: [$CASE.test]
-  http:
-{routes}"
-            );
-            stage.apply(&rule).await?;
+            stage.apply(&rule(routes)).await?;
         }
         stage.settled().await
     }
@@ -180,6 +170,20 @@ spec:
         let count = served.with_context(|| format!("no count in {answer}"))?;
         Ok(count.parse()?)
     }
+}
+
+/// A VirtualService with these `http` routes.
+fn rule(routes: &str) -> String {
+    format!(
+        "\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: $CASE, namespace: $NAMESPACE}}
+spec:
+  hosts: [$CASE.test]
+  http:
+{routes}"
+    )
 }
 
 async fn server(mesh: &Mesh, version: &str) -> Result<Arc<Pod>> {

@@ -13,17 +13,15 @@ const PROBE: &str = "ip link set lo up && ip link add probe type bridge && \
 
 /// Every case passes. One that fails beside others is played once more by itself: this is no measurement of the machine.
 pub(super) fn conformance() -> Result<()> {
-    if let Err(error) = applications::set_up() {
-        let reason = format!("the applications cannot be set up here: {error:#}");
-        return Err(Skip(reason).into());
-    }
+    let applications = applications::set_up()
+        .map_err(|error| Skip(format!("the applications cannot be set up here: {error:#}")))?;
     let mut probe = command("unshare");
     probe.args(["--net", "--mount", "--pid", "--fork", "--mount-proc"]);
     if !succeeds(probe.args(["sh", "-c", PROBE])) {
         let reason = "no network namespaces with iptables here (they need root)";
         return Err(Skip(reason.to_owned()).into());
     }
-    let passed = conformance::run(["--again".to_owned()].into_iter())?;
+    let passed = conformance::play(&["--again".to_owned()], applications)?;
     ensure!(passed, "see above, and target/conformance");
     Ok(())
 }

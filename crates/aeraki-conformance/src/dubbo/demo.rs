@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Dubbo, GREETER};
 use crate::case::Stage;
-use crate::demo::{Act, Answer, Demo};
+use crate::demo::{ALL_TO_V1, Act, Answer, CANARY, Demo};
 
 pub(crate) const DEMO: Demo = Demo {
     protocol: "dubbo",
@@ -14,32 +14,8 @@ pub(crate) const DEMO: Demo = Demo {
         async { Dubbo::of(stage).await?.service(stage, GREETER, "").await }.boxed_local()
     },
     acts: &[
-        Act {
-            title: "Everything to v1",
-            rule: "
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: $CASE, namespace: $NAMESPACE}
-spec:
-  hosts: [$CASE.test]
-  http:
-  - route: [{destination: {host: $CASE.test, subset: v1}}]
-",
-        },
-        Act {
-            title: "A canary: 20 of 100 calls to v2",
-            rule: "
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: $CASE, namespace: $NAMESPACE}
-spec:
-  hosts: [$CASE.test]
-  http:
-  - route:
-    - {destination: {host: $CASE.test, subset: v1}, weight: 80}
-    - {destination: {host: $CASE.test, subset: v2}, weight: 20}
-",
-        },
+        ALL_TO_V1,
+        CANARY,
         Act {
             title: "The method `bye` and the calls of tester to v2, all others to v1",
             rule: "

@@ -1,7 +1,5 @@
 //! A filter that stock proxies lack, and messages that pass all the same.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use futures::FutureExt as _;
 
 use super::Kafka;
@@ -29,12 +27,9 @@ spec:
     call: |stage| calls(stage).boxed_local(),
 };
 
-/// No topic is used twice.
-static TOPICS: AtomicU64 = AtomicU64::new(0);
-
 async fn calls(stage: &Stage<'_>) -> anyhow::Result<Vec<Answer>> {
     let kafka = Kafka::of(stage).await?;
-    let topic = format!("demo-{}", TOPICS.fetch_add(1, Ordering::Relaxed));
+    let topic = format!("demo-{}", stage.unique());
     let said = match kafka.passes(stage, &topic).await {
         Ok(()) => "passed",
         Err(_) => "failed",

@@ -1,13 +1,12 @@
 //! Keys that move to another server, and copies of writes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use futures::FutureExt as _;
-use serde_json::json;
 
-use super::{Redis, Target, call, service};
+use super::measure::set;
+use super::{Redis, service};
 use crate::case::Stage;
 use crate::demo::{Act, Answer, Demo};
+use crate::measure::Connection;
 
 pub(crate) const DEMO: Demo = Demo {
     protocol: "redis",
@@ -68,27 +67,11 @@ async fn begin(stage: &Stage<'_>) -> anyhow::Result<()> {
     stage.settled().await
 }
 
-/// No key is written twice.
-static KEYS: AtomicU64 = AtomicU64::new(0);
-
 async fn calls(stage: &Stage<'_>) -> anyhow::Result<Vec<Answer>> {
-    let redis = Redis::of(stage).await?;
     let mut answers = Vec::new();
     for prefix in ["user:", "session:"] {
-        let key = format!("{prefix}{}", KEYS.fetch_add(1, Ordering::Relaxed));
-        let set: [&[&str]; 1] = [&["SET", &key, "1"]];
-        // Each call has a connection of its own.
-        let address = stage.vip(1);
-        let target = Target::at(&address, super::PORT);
-        let said = call(&redis.client, &target, &set).await?;
-        let called = format!("SET {prefix}…");
-        let is_there = said[0]["value"] != json!(null);
-        let servers = if is_there {
-            redis.has(&key).await?
-        } else {
-            "failed"
-        };
-        answers.push(Answer::one(&called, servers));
+        let served = set(stage, Connection::New, prefix).await?;
+        answers.extend(served.answers(&format!("SET {prefix}…")));
     }
     Ok(answers)
 }

@@ -1,7 +1,5 @@
 //! Every key to one server or the other.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use anyhow::Result;
 use futures::FutureExt as _;
 use serde_json::{Value, json};
@@ -26,7 +24,7 @@ spec:
 "
         )
     },
-    call: |stage, connection| set(stage, connection).boxed_local(),
+    call: |stage, connection| set(stage, connection, "measure:").boxed_local(),
 };
 
 async fn begin(stage: &Stage<'_>) -> Result<()> {
@@ -46,12 +44,10 @@ async fn open(stage: &Stage<'_>, redis: &Redis) -> Result<()> {
     redis.client.ask(&open).await.map(drop)
 }
 
-/// No key is written twice.
-static KEYS: AtomicU64 = AtomicU64::new(0);
-
-async fn set(stage: &Stage<'_>, connection: Connection) -> Result<Served> {
+/// Sets a new key with this prefix; it is served by the servers that have it afterwards.
+pub(super) async fn set(stage: &Stage<'_>, connection: Connection, prefix: &str) -> Result<Served> {
     let redis = Redis::of(stage).await?;
-    let key = format!("{}:{}", stage.case(), KEYS.fetch_add(1, Ordering::Relaxed));
+    let key = format!("{prefix}{}", stage.unique());
     let set = ["SET", &key, "1"];
     let answer = match connection {
         Connection::New => {

@@ -3,24 +3,16 @@
 use futures::FutureExt as _;
 use serde_json::json;
 
-use super::Thrift;
+use super::{Thrift, rule};
 use crate::measure::{Connection, Subject};
 
 pub(crate) const SUBJECT: Subject = Subject {
     protocol: "thrift",
     begin: |stage| async { Thrift::of(stage).await?.service(stage, "").await }.boxed_local(),
     rule: |version| {
-        format!(
-            "
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: $CASE, namespace: $NAMESPACE}}
-spec:
-  hosts: [$CASE.test]
-  http:
-  - route: [{{destination: {{host: $CASE.test, subset: {version}}}}}]
-"
-        )
+        rule(&format!(
+            "  - route: [{{destination: {{host: $CASE.test, subset: {version}}}}}]\n"
+        ))
     },
     call: |stage, connection| {
         async move {

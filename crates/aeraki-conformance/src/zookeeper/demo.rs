@@ -1,7 +1,5 @@
 //! What a sidecar sees of a port by its name.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use anyhow::Result;
 use futures::FutureExt as _;
 use serde_json::json;
@@ -47,12 +45,9 @@ spec:
     call: |stage| calls(stage).boxed_local(),
 };
 
-/// No path is made twice.
-static PATHS: AtomicU64 = AtomicU64::new(0);
-
 async fn calls(stage: &Stage<'_>) -> Result<Vec<Answer>> {
     let zookeeper = ZooKeeper::of(stage).await?;
-    let path = format!("/demo-{}", PATHS.fetch_add(1, Ordering::Relaxed));
+    let path = format!("/demo-{}", stage.unique());
     // A session of its own each time: an open one stays what it was.
     zookeeper.open(stage, &stage.vip(1)).await?;
     let mut answers = Vec::new();

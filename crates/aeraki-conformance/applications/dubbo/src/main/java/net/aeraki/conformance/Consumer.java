@@ -71,16 +71,17 @@ public final class Consumer {
     private Answer answer(Request request) {
         Map<String, Integer> served = new TreeMap<>();
         Map<String, Integer> failed = new TreeMap<>();
+        if (request.fresh) {
+            // Dubbo lets all references to an address share a connection, so all of them go.
+            references.values().forEach(ReferenceConfig::destroy);
+            references.clear();
+        }
         for (int call = 0; call < Math.max(1, request.calls); call++) {
             try {
                 served.merge(call(request), 1, Integer::sum);
             } catch (RuntimeException wrong) {
                 failed.merge(reason(wrong), 1, Integer::sum);
             }
-        }
-        if (request.fresh) {
-            references.values().forEach(ReferenceConfig::destroy);
-            references.clear();
         }
         return new Answer(served, failed);
     }
