@@ -37,6 +37,11 @@ mod audit;
 mod bed;
 mod cluster;
 mod etcd;
+#[expect(
+    clippy::unwrap_used,
+    reason = "it serves tests, which fail by panicking"
+)]
+pub mod fake_istiod;
 pub mod fault;
 mod istiod;
 mod kubeconfig;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use aeraki_api::mcp::Any;
 use aeraki_api::networking::ServiceEntry;
+use aeraki_testbed::fake_istiod::{FakeIstiod, Scenario, resource};
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::fake_istiod::{FakeIstiod, Scenario, resource};
 use crate::world::{Filters, World};
 
 const KIND: &str = "ServiceEntry";

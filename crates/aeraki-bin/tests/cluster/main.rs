@@ -9,11 +9,6 @@ mod bad_days;
 mod crashes;
 mod failover;
 mod fake;
-// One fake for both crates' tests: it lies beside those of the conversation.
-#[allow(dead_code, unreachable_pub, reason = "this crate needs a part of it")]
-#[expect(clippy::disallowed_methods, reason = "it may end as it likes")]
-#[path = "../../../aeraki-xds/tests/loopback/fake_istiod.rs"]
-mod fake_istiod;
 mod following;
 mod pace;
 mod panics;

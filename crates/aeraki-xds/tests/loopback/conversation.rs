@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use aeraki_api::mcp::Any;
 use aeraki_api::networking::{DestinationRule, VirtualService};
+use aeraki_testbed::fake_istiod::{FakeIstiod, Scenario, entry, resource};
 use aeraki_xds::client::SynczError;
 use aeraki_xds::collection::COLLECTIONS;
 use tonic::Code;
 
-use super::fake_istiod::{FakeIstiod, Scenario, entry, resource};
 use super::running::{Running, eventually, settings};
 
 #[tokio::test]

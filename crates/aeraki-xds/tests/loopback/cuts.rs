@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::fake_istiod::{FakeIstiod, Scenario, entry};
 use super::running::{Running, settings};
 use super::wire::{Fault, Wire};
+use aeraki_testbed::fake_istiod::{FakeIstiod, Scenario, entry};
 
 #[tokio::test]
 async fn a_cut_at_any_byte_changes_nothing_by_half() {

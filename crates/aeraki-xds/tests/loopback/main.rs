@@ -5,7 +5,6 @@
     reason = "a test fails by panicking, and exports nothing"
 )]
 
-mod fake_istiod;
 mod pki;
 #[path = "../support/running.rs"]
 mod running;

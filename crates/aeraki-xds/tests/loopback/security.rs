@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use aeraki_testbed::fake_istiod::{FakeIstiod, Scenario, entry};
 use aeraki_xds::settings::{SERVER_NAME, Security, Settings, Tls};
 use tempfile::TempDir;
 
-use super::fake_istiod::{FakeIstiod, Scenario, entry};
 use super::pki::{Authority, Validity};
 use super::running::{Running, eventually, settings};
 

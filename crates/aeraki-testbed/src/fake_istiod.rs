@@ -1,4 +1,7 @@
 //! An istiod that says what a test wants, over real HTTP/2, with and without TLS.
+//!
+//! For what the real one cannot be made to do: be of some years ago, break off at a certain byte, hold any number of objects
+//! at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -11,9 +14,10 @@ use aeraki_api::discovery::{DiscoveryRequest, DiscoveryResponse};
 use aeraki_api::mcp::{Any, Metadata, Resource};
 use aeraki_api::networking::ServiceEntry;
 use prost::Message;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
 use tonic::body::Body;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -53,7 +57,9 @@ pub struct Seen {
     pub most_open: usize,
 }
 
+/// The server. It ends when it is dropped.
 pub struct FakeIstiod {
+    /// Where it listens.
     pub address: SocketAddr,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
@@ -65,21 +71,29 @@ struct Shared {
     /// By kind.
     objects: Mutex<BTreeMap<&'static str, Vec<Any>>>,
     seen: Mutex<Seen>,
-    /// Counts pushes.
-    pushes: watch::Sender<u64>,
+    /// Counts pushes, by kind.
+    pushes: watch::Sender<Pushes>,
+    /// Counts how often all streams were broken off.
+    breaks: watch::Sender<u64>,
 }
+
+/// How often each kind of [`SERVED`] has been pushed.
+type Pushes = [u64; 3];
 
 const SERVED: [&str; 3] = ["ServiceEntry", "VirtualService", "DestinationRule"];
 
 impl FakeIstiod {
+    /// Starts one that speaks plaintext.
     pub async fn start(scenario: Scenario) -> Self {
         Self::start_at("127.0.0.1:0", scenario, None).await
     }
 
+    /// Starts one that speaks TLS.
     pub async fn start_secure(scenario: Scenario, tls: ServerTlsConfig) -> Self {
         Self::start_at("127.0.0.1:0", scenario, Some(tls)).await
     }
 
+    /// Starts one at this address.
     pub async fn start_at(at: &str, scenario: Scenario, tls: Option<ServerTlsConfig>) -> Self {
         let listener = TcpListener::bind(at).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -87,7 +101,8 @@ impl FakeIstiod {
             scenario: Mutex::new(scenario),
             objects: Mutex::default(),
             seen: Mutex::default(),
-            pushes: watch::Sender::new(0),
+            pushes: watch::Sender::new(Pushes::default()),
+            breaks: watch::Sender::new(0),
         });
         let mut server = Server::builder();
         if let Some(tls) = tls {
@@ -96,7 +111,10 @@ impl FakeIstiod {
         let (stop, stopped) = oneshot::channel::<()>();
         let ads = Ads(Arc::clone(&shared));
         let task = tokio::spawn(async move {
-            let incoming = TcpListenerStream::new(listener);
+            // What is said goes out at once, as from the real one.
+            let prompt = |stream: TcpStream| stream.set_nodelay(true).map(|()| stream);
+            let incoming =
+                TcpListenerStream::new(listener).map(move |stream| stream.and_then(prompt));
             let stopped = async {
                 let _dropped = stopped.await;
             };
@@ -112,6 +130,7 @@ impl FakeIstiod {
         }
     }
 
+    /// Where it listens, as text.
     pub fn address(&self) -> String {
         self.address.to_string()
     }
@@ -122,12 +141,18 @@ impl FakeIstiod {
     }
 
     /// Breaks everything off.
-    pub async fn kill(self) {
+    pub async fn kill(mut self) {
         self.task.abort();
-        let _cancelled = self.task.await;
-        self.shared.pushes.send_replace(u64::MAX);
+        let _cancelled = (&mut self.task).await;
+        self.break_off();
     }
 
+    /// Ends all streams that are open. Whoever comes again is served.
+    pub fn break_off(&self) {
+        self.shared.breaks.send_modify(|breaks| *breaks += 1);
+    }
+
+    /// Behaves so from now on.
     pub fn play(&self, scenario: Scenario) {
         *self.shared.scenario.lock().unwrap() = scenario;
     }
@@ -139,9 +164,18 @@ impl FakeIstiod {
 
     /// Pushes every collection to every stream.
     pub fn push(&self) {
-        self.shared.pushes.send_modify(|pushes| *pushes += 1);
+        let all = |pushes: &mut Pushes| pushes.iter_mut().for_each(|count| *count += 1);
+        self.shared.pushes.send_modify(all);
     }
 
+    /// Pushes the collection of one kind to every stream, as istiod does when only that has changed.
+    pub fn push_kind(&self, kind: &str) {
+        let kinds = SERVED.iter().position(|served| *served == kind);
+        let one = |pushes: &mut Pushes| kinds.iter().for_each(|&kind| pushes[kind] += 1);
+        self.shared.pushes.send_modify(one);
+    }
+
+    /// What it has seen and done.
     pub fn seen(&self) -> MutexGuard<'_, Seen> {
         self.shared.seen()
     }
@@ -172,7 +206,7 @@ impl Shared {
             None => Vec::new(),
         };
         DiscoveryResponse {
-            version_info: self.pushes.borrow().to_string(),
+            version_info: self.pushes.borrow().iter().sum::<u64>().to_string(),
             resources,
             type_url: type_url.to_owned(),
             nonce: format!("n{nonce}"),
@@ -203,6 +237,8 @@ struct Conversation {
 impl Conversation {
     async fn run(mut self) {
         let mut pushes = self.shared.pushes.subscribe();
+        let mut breaks = self.shared.breaks.subscribe();
+        let mut sent = *pushes.borrow();
         loop {
             tokio::select! {
                 request = self.requests.message() => match request {
@@ -210,14 +246,19 @@ impl Conversation {
                     Ok(None) | Err(_) => return,
                 },
                 _ = pushes.changed() => {
-                    if *pushes.borrow_and_update() == u64::MAX {
-                        return;
-                    }
-                    let subscribed: Vec<_> = self.subscribed.iter().cloned().collect();
-                    for type_url in subscribed {
+                    let now = *pushes.borrow_and_update();
+                    let is_due = |type_url: &&String| {
+                        let mut kinds = SERVED.iter().zip(sent.iter().zip(&now));
+                        let kind = kinds.find(|(kind, _)| type_url.ends_with(*kind));
+                        kind.is_none_or(|(_, (sent, now))| sent != now)
+                    };
+                    let due: Vec<_> = self.subscribed.iter().filter(is_due).cloned().collect();
+                    for type_url in due {
                         self.send(&type_url);
                     }
+                    sent = now;
                 }
+                _ = breaks.changed() => return,
                 // The client has reset the stream.
                 () = self.responses.closed() => return,
             }
