@@ -4,6 +4,7 @@
 //! - [`envoy`] loads such a bootstrap into a real Envoy and says what it rejects.
 //! - [`golden`] runs a case from YAML to YAML and compares it with its snapshot.
 //! - [`route`] builds routes for the unit tests of protocol crates.
+//! - [`large_mesh`] is a regular mesh of any size for benchmarks.
 //! - [`mesh`] draws random meshes for property tests.
 //! - [`explain`] narrows a rejection down to the EnvoyFilters that cause it.
 //!
@@ -13,6 +14,7 @@
 pub mod envoy;
 pub mod explain;
 pub mod golden;
+pub mod large_mesh;
 pub mod mesh;
 pub mod render;
 pub mod route;
