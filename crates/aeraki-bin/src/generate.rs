@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
         .filter(|filter| is_wanted(filter))
         .collect();
     filters.retain(|filter| {
-        let reason = input.withheld(&filter.service, &filter.host);
+        let reason = input.withheld(&filter.service, filter.host.as_str());
         let is_safe = reason.is_none();
         withheld.extend(reason);
         is_safe
@@ -211,7 +211,7 @@ fn table(filters: &[&Arc<Filter>]) -> Table {
             Direction::Inbound => "SIDECAR_INBOUND",
         };
         table.row([
-            filter.host.clone(),
+            filter.host.to_string(),
             filter.port.to_string(),
             filter.protocol.name().to_owned(),
             filter.key.namespace.to_string(),

@@ -10,9 +10,11 @@ use aeraki_api::networking::{EnvoyFilter, envoy_filter as ef};
 
 use crate::content::{self, Content};
 use crate::draft::{ClusterChange, ClusterPatch, Direction, FilterDraft, Placement};
+use crate::host::Host;
 use crate::listener::{ListenerMatch, Outbound};
 use crate::names;
 use crate::object::ObjectKey;
+use crate::pairs::Pairs;
 use crate::protocol::Protocol;
 use crate::registry::Registration;
 use crate::scope::Target;
@@ -59,7 +61,7 @@ pub struct Filter {
     /// The service object that it belongs to.
     pub service: ObjectKey,
     /// The host that it serves.
-    pub host: String,
+    pub host: Host,
     /// The service port that it serves.
     pub port: u32,
     /// Its protocol.
@@ -82,6 +84,7 @@ impl Filter {
 pub(crate) struct Assembly<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) registration: &'static Registration,
+    pub(crate) labels: &'a Pairs,
     pub(crate) service: &'a Service,
     pub(crate) port: &'a Port,
     /// Objects besides the service that went into it.
@@ -94,7 +97,7 @@ impl Assembly<'_> {
         &self,
         draft: &FilterDraft,
         target_port: u32,
-        selector: &BTreeMap<String, String>,
+        selector: &Pairs,
         name: String,
     ) -> Option<Filter> {
         let filter = draft.filter.as_ref()?;
@@ -294,11 +297,6 @@ impl Assembly<'_> {
         let protocol = self.registration.protocol();
         let service = self.service.object();
         let spec = spec.text();
-        let labels = [
-            MANAGED_BY_LABEL,
-            MANAGER_LABEL,
-            (PROTOCOL_LABEL, protocol.name()),
-        ];
         let (reference, source) = (reference(service), self.source());
         let hash = content::hash(&spec);
         let annotations = [
@@ -312,11 +310,11 @@ impl Assembly<'_> {
                 name: Arc::from(name),
             },
             service: service.clone(),
-            host: self.service.host().as_str().to_owned(),
+            host: self.service.host().clone(),
             port: self.port.number(),
             protocol,
             direction,
-            content: Content::new(labels.into(), annotations.into(), spec),
+            content: Content::new(self.labels.clone(), annotations.into(), spec),
         }
     }
 
@@ -327,6 +325,16 @@ impl Assembly<'_> {
         all.dedup();
         all.join(",")
     }
+}
+
+/// The labels of a protocol's EnvoyFilters.
+pub(crate) fn labels(protocol: Protocol) -> Pairs {
+    [
+        MANAGED_BY_LABEL,
+        MANAGER_LABEL,
+        (PROTOCOL_LABEL, protocol.name()),
+    ]
+    .into()
 }
 
 /// The outbound listeners that an EnvoyFilter patches, by name, or by number as `:<port>`.

@@ -10,9 +10,7 @@ use aeraki_api::networking::EnvoyFilter;
 use aeraki_api::{Cr, ObjectMeta};
 use xxhash_rust::xxh3::xxh3_64;
 
-mod pairs;
-
-pub(crate) use pairs::Pairs;
+use crate::pairs::Pairs;
 
 /// Labels, annotations and spec of an EnvoyFilter.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -30,8 +28,8 @@ impl Content {
     #[must_use]
     pub fn of(object: &Cr<EnvoyFilter>) -> Self {
         Self {
-            labels: pairs(&object.metadata.labels),
-            annotations: pairs(&object.metadata.annotations),
+            labels: Pairs::from(&object.metadata.labels),
+            annotations: Pairs::from(&object.metadata.annotations),
             spec: canonical(&object.spec),
         }
     }
@@ -126,12 +124,6 @@ pub(crate) fn canonical(spec: &EnvoyFilter) -> Arc<str> {
 /// A hash of canonical text: sixteen hex digits.
 pub(crate) fn hash(text: &str) -> String {
     format!("{:016x}", xxh3_64(text.as_bytes()))
-}
-
-fn pairs(map: &BTreeMap<String, String>) -> Pairs {
-    map.iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()))
-        .collect()
 }
 
 fn owned(pairs: &Pairs) -> BTreeMap<String, String> {

@@ -46,7 +46,8 @@ struct Unit {
     /// By key.
     filters: Vec<Arc<Filter>>,
     diagnostics: Vec<Diagnostic>,
-    interests: BTreeSet<Interest>,
+    /// Sorted, each once.
+    interests: Box<[Interest]>,
     held: Vec<Held>,
 }
 
@@ -245,7 +246,7 @@ impl Engine {
         Unit {
             filters: merged(old.unwrap_or_default(), output.filters, &output.held),
             diagnostics: output.diagnostics,
-            interests: output.interests,
+            interests: output.interests.into_iter().collect(),
             held: output.held,
         }
     }
@@ -342,7 +343,7 @@ impl Engine {
         }
     }
 
-    fn take_interests(&mut self, unit: &ObjectKey, interests: &BTreeSet<Interest>) {
+    fn take_interests(&mut self, unit: &ObjectKey, interests: &[Interest]) {
         for interest in interests {
             match interest {
                 Interest::Host(host) => self.by_host.insert(host, unit.clone()),
@@ -356,7 +357,7 @@ impl Engine {
         }
     }
 
-    fn forget_interests(&mut self, unit: &ObjectKey, interests: &BTreeSet<Interest>) {
+    fn forget_interests(&mut self, unit: &ObjectKey, interests: &[Interest]) {
         for interest in interests {
             match interest {
                 Interest::Host(host) => self.by_host.remove(host, unit),

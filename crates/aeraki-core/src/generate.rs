@@ -375,7 +375,7 @@ impl PortTask<'_> {
                 let filters: Vec<Filter> = made
                     .filter_map(|draft| self.inbound_filter(side, draft, &mut output.diagnostics))
                     .collect();
-                output.filters.extend(filters);
+                well &= self.take(filters, output);
             }
             let outbound: Vec<&FilterDraft> =
                 drafts.iter().filter(|draft| !is_inbound(draft)).collect();
@@ -385,12 +385,24 @@ impl PortTask<'_> {
                 .flat_map(|draft| draft.sources.iter().cloned());
             let rule = audience.rule.map(|rule| rule.key.clone());
             let sources: Vec<ObjectKey> = rule.into_iter().chain(of_drafts).collect();
-            let assembly = self.assembly(&sources);
-            output
-                .filters
-                .extend(assembly.outbound(&outbound, listeners, &targets));
+            let filters = self
+                .assembly(&sources)
+                .outbound(&outbound, listeners, &targets);
+            well &= self.take(filters, output);
         }
         well
+    }
+
+    /// Takes finished filters to the others, unless one of them is too large to be written. Whether all went well.
+    fn take(&self, filters: Vec<Filter>, output: &mut Output) -> bool {
+        let excess = filters.iter().find_map(loadable::excess);
+        if let Some(sentence) = excess {
+            let diagnostic = self.about(&catalogue::TOO_LARGE, sentence);
+            output.diagnostics.push(diagnostic);
+            return false;
+        }
+        output.filters.extend(filters);
+        true
     }
 
     fn inbound_filter(
@@ -422,6 +434,10 @@ impl PortTask<'_> {
         Assembly {
             settings: self.world.settings(),
             registration: self.registration,
+            labels: self
+                .world
+                .registry()
+                .labels_of(self.registration.protocol()),
             service: self.service,
             port: self.port,
             sources,
@@ -666,7 +682,7 @@ impl PortTask<'_> {
 }
 
 /// Whether a workload can carry the label, by Kubernetes' rules for its key and value.
-fn is_label((key, value): &(&String, &String)) -> bool {
+fn is_label((key, value): &(&str, &str)) -> bool {
     let is_word = |word: &str, least: usize| {
         let edge = |b: Option<&u8>| b.is_none_or(u8::is_ascii_alphanumeric);
         let bytes = word.as_bytes();

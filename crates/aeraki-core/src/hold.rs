@@ -11,6 +11,7 @@ use aeraki_api::networking::EnvoyFilter;
 
 use crate::assemble::{self, FilterKey, PROTOCOL_LABEL};
 use crate::content::Content;
+use crate::pairs::Pairs;
 
 /// The EnvoyFilters that a port may keep. They are known by name, so that objects of Go Aeraki and of an earlier process
 /// are found as well.
@@ -33,7 +34,7 @@ pub(crate) struct Held {
 pub(crate) struct HeldInbound {
     pub(crate) name: Arc<str>,
     pub(crate) target_port: u32,
-    pub(crate) selector: BTreeMap<String, String>,
+    pub(crate) selector: Pairs,
 }
 
 impl HeldInbound {
@@ -42,8 +43,8 @@ impl HeldInbound {
         let selector = spec
             .workload_selector
             .as_ref()
-            .map(|selector| &selector.labels);
-        selector == Some(&self.selector)
+            .map(|selector| Pairs::from(&selector.labels));
+        selector.as_ref() == Some(&self.selector)
             && assemble::target_ports_of(spec).all(|port| port == self.target_port)
     }
 }

@@ -75,6 +75,7 @@ pub mod near_miss;
 pub mod network_filter;
 pub mod object;
 pub mod overlay;
+pub mod pairs;
 pub mod plan;
 pub mod port_name;
 pub mod protocol;

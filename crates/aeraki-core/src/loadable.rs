@@ -1,12 +1,28 @@
-//! Envoy's own rules, checked before anything leaves core.
+//! Envoy's own rules, and the API server's one, checked before anything leaves core.
 //!
 //! One bad filter makes Envoy refuse the whole listener (or, as with a Redis cluster merged onto an EDS one, crash), and
 //! istiod checks none of this. What holds for every protocol is here; what holds for one filter is in its registration.
 
+use crate::assemble::Filter;
 use crate::config::Part;
 use crate::draft::{ClusterChange, FilterDraft};
 use crate::regex_policy;
 use crate::registry::Registration;
+
+/// The largest spec that leaves core, in bytes of its text. etcd takes no request of more than 1.5 MiB by default; what this
+/// leaves of it is for the metadata, to which the API server adds some.
+pub(crate) const LARGEST_SPEC: usize = 1 << 20;
+
+/// Why the API server would not take the filter, if it would not.
+pub(crate) fn excess(filter: &Filter) -> Option<String> {
+    let size = filter.content.spec_text().len();
+    (size > LARGEST_SPEC).then(|| {
+        format!(
+            "the spec of {} would have {size} bytes, more than {LARGEST_SPEC}",
+            filter.key
+        )
+    })
+}
 
 /// Why Envoy would refuse the draft, if it would.
 pub(crate) fn rejection(draft: &FilterDraft, registration: &Registration) -> Option<String> {

@@ -1,7 +1,6 @@
 //! The config objects that come in, whatever source they come from.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use aeraki_api::networking::{DestinationRule, ServiceEntry, VirtualService};
 use aeraki_api::{Cr, ObjectMeta, Packed, Timestamp, kubernetes};
 use serde::de::{self, Deserialize, Deserializer};
 
+use crate::pairs::Pairs;
 use crate::table::Keyed;
 
 /// A kind of object, by API group and name. The version is a matter of the edge.
@@ -133,9 +133,9 @@ impl fmt::Display for ObjectKey {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Metadata {
     /// The labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Pairs,
     /// The annotations.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Pairs,
     /// When it was created; absent in files, and then older than any time.
     pub created: Option<Timestamp>,
 }
@@ -221,8 +221,8 @@ impl Object {
         Self {
             key: ObjectKey::new(kind, namespace, meta.name.as_str()),
             meta: Metadata {
-                labels: meta.labels,
-                annotations: meta.annotations,
+                labels: Pairs::from(&meta.labels),
+                annotations: Pairs::from(&meta.annotations),
                 created: meta.creation_timestamp,
             },
             body,

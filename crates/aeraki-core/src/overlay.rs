@@ -131,7 +131,7 @@ mod tests {
         else {
             panic!("{object:?}")
         };
-        let interface = object.meta.annotations["interface"].clone();
+        let interface = object.meta.annotations.get("interface").unwrap().to_owned();
         let address = auto_addresses.first().map(|(_, value)| value.clone());
         (interface, spec.get().hosts.remove(0), address)
     }

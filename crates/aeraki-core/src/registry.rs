@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::assemble;
 use crate::config::Part;
 use crate::diagnostic::{Code, Diagnostic, catalogue};
 use crate::generator::Generator;
 use crate::object::{Kind, ObjectKey};
+use crate::pairs::Pairs;
 use crate::port_name::PortName;
 use crate::protocol::Protocol;
 use crate::settings::Settings;
@@ -474,6 +476,8 @@ pub enum RegistryError {
 pub struct Registry {
     registrations: Vec<&'static Registration>,
     by_token: BTreeMap<&'static str, &'static Registration>,
+    /// The labels of each protocol's EnvoyFilters, by its name: kept once, however many there are.
+    labels: BTreeMap<&'static str, Pairs>,
 }
 
 impl Registry {
@@ -508,6 +512,7 @@ impl Registry {
             }
         }
         let registry = Self {
+            labels: registrations.iter().map(labels).collect(),
             registrations,
             by_token,
         };
@@ -603,6 +608,11 @@ pub enum Decision {
 }
 
 impl Registry {
+    /// The labels of a protocol's EnvoyFilters.
+    pub(crate) fn labels_of(&self, protocol: Protocol) -> &Pairs {
+        &self.labels[protocol.name()]
+    }
+
     /// Decides for a port from its name, its `appProtocol` and whether Istio treats it as TCP.
     #[must_use]
     pub fn decide(
@@ -625,6 +635,11 @@ impl Registry {
             Some(Some(found)) => Decision::Ours(found),
         }
     }
+}
+
+fn labels(registration: &&'static Registration) -> (&'static str, Pairs) {
+    let protocol = registration.protocol();
+    (protocol.name(), assemble::labels(protocol))
 }
 
 fn is_enabled(registration: &Registration, settings: &Settings) -> bool {

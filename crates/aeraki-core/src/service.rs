@@ -2,7 +2,7 @@
 //!
 //! Both kinds are read into the one shape here, so that nothing behind this module knows which it was.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use aeraki_api::{ServiceEntryHead, Timestamp};
 
 use crate::host::Host;
 use crate::object::{Body, Object, ObjectKey};
+use crate::pairs::Pairs;
 use crate::settings::Settings;
 use crate::visibility::Visibility;
 
@@ -117,7 +118,7 @@ pub enum Addressing {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Selector {
     /// Those with these labels, in the service's namespace.
-    Labels(BTreeMap<String, String>),
+    Labels(Pairs),
     /// It does not say.
     None,
     /// The annotation that should say cannot be read.
@@ -221,7 +222,7 @@ impl Service {
 
     /// All annotations of its object.
     #[must_use]
-    pub fn annotations(&self) -> &BTreeMap<String, String> {
+    pub fn annotations(&self) -> &Pairs {
         &self.object.meta.annotations
     }
 
@@ -370,7 +371,7 @@ fn entry_selector(object: &Object, spec: &ServiceEntry) -> Selector {
     if let Some(selector) = &spec.workload_selector
         && !selector.labels.is_empty()
     {
-        return Selector::Labels(selector.labels.clone());
+        return Selector::Labels(Pairs::from(&selector.labels));
     }
     match object.meta.annotations.get(WORKLOAD_SELECTOR) {
         Some(annotation) => annotated_selector(annotation),
@@ -382,9 +383,7 @@ fn entry_selector(object: &Object, spec: &ServiceEntry) -> Selector {
 /// `{app: ""}` of an empty one; here that is no selector.
 fn annotated_selector(annotation: &str) -> Selector {
     let text: String = annotation.split_whitespace().collect();
-    let label = |key: &str, value: &str| {
-        Selector::Labels(BTreeMap::from([(key.to_owned(), value.to_owned())]))
-    };
+    let label = |key: &str, value: &str| Selector::Labels([(key, value)].into());
     match text.split(':').collect::<Vec<_>>()[..] {
         [""] => Selector::None,
         [value] => label("app", value),
@@ -400,7 +399,7 @@ fn from_service(
     settings: &Settings,
 ) -> Service {
     let key = &object.key;
-    let export_to = object.meta.annotations.get(EXPORT_TO).map(String::as_str);
+    let export_to = object.meta.annotations.get(EXPORT_TO);
     let addressing = service_addressing(spec, slices);
     Service {
         passthrough: matches!(addressing, Addressing::Headless(_)),
@@ -419,7 +418,7 @@ fn from_service(
         selector: if spec.selector.is_empty() {
             Selector::None
         } else {
-            Selector::Labels(spec.selector.clone())
+            Selector::Labels(Pairs::from(&spec.selector))
         },
         object: Arc::clone(object),
     }

@@ -3,7 +3,6 @@
 //! A config is the bulk of a spec. Its text is made once per draft and shared by all patches and EnvoyFilters that hold
 //! it; no spec is ever put together as a message. The text is that of the message all the same, byte for byte.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use aeraki_api::networking::envoy_filter as ef;
 
 use crate::config::{Config, write_string};
 use crate::draft::NetworkFilter;
+use crate::pairs::Pairs;
 
 /// A patch's value as text.
 pub(crate) type ValueText = Rc<String>;
@@ -27,7 +27,7 @@ pub(crate) struct Patch {
 /// The parts of a spec.
 pub(crate) struct Spec<'a> {
     /// The labels of the selector. None at all and no selector are not the same.
-    pub(crate) workload_selector: Option<&'a BTreeMap<String, String>>,
+    pub(crate) workload_selector: Option<&'a Pairs>,
     pub(crate) config_patches: &'a [&'a Patch],
     pub(crate) priority: i32,
 }
@@ -89,7 +89,7 @@ impl Patch {
     }
 }
 
-fn write_labels(out: &mut String, labels: &BTreeMap<String, String>) {
+fn write_labels(out: &mut String, labels: &Pairs) {
     if labels.is_empty() {
         return;
     }
@@ -155,9 +155,7 @@ mod tests {
         #[case] priority: i32,
     ) {
         use ef::patch::Operation;
-        let text = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-        let labels: Option<BTreeMap<_, _>> =
-            labels.map(|labels| labels.into_iter().map(text).collect());
+        let labels: Option<Pairs> = labels.map(|labels| labels.into_iter().collect());
         let config = json!({"z": 1.0, "a": [{"y": 0.5, "x": -3}], "n": null, "é": "\u{1}"});
         let network = NetworkFilter {
             placement: Placement::InsertBefore,

@@ -434,7 +434,7 @@ fn slice_place(object: &Object) -> Option<(Arc<str>, Arc<str>)> {
         return None;
     };
     let service = object.meta.labels.get("kubernetes.io/service-name")?;
-    Some((object.key.namespace.clone(), Arc::from(service.as_str())))
+    Some((object.key.namespace.clone(), Arc::from(service)))
 }
 
 /// The hosts of an extra object. A protocol's code runs here, and its panic stays here.

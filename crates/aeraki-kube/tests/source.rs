@@ -80,7 +80,7 @@ async fn objects_are_seen_as_they_come_change_and_go() {
         .until("an annotation", |s| {
             s.objects
                 .values()
-                .any(|o| o.meta.annotations.contains_key("interface"))
+                .any(|o| o.meta.annotations.get("interface").is_some())
         })
         .await;
 

@@ -238,7 +238,8 @@ proptest! {
         let objects = survivors(&mesh::events(&history, &registry()));
         for (key, object) in objects.iter().filter(|(key, _)| sound::is_service(key)) {
             let mut touched = (**object).clone();
-            touched.meta.labels.insert("touched".to_owned(), String::new());
+            let labels = touched.meta.labels.iter().chain([("touched", "")]).collect();
+            touched.meta.labels = labels;
             engine.apply(ConfigEvent::Put(Arc::new(touched)));
             let changes = engine.drain();
             prop_assert!(changes.is_empty(), "{key} was looked at again: {:?} {:?}", changes.upserted.keys(), changes.removed);

@@ -28,13 +28,14 @@ mod talk;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aeraki_api::discovery::{DiscoveryRequest, DiscoveryResponse, Node};
 use aeraki_core::diagnostic::Diagnostic;
 use aeraki_core::object::{ConfigEvent, Kind, Object, ObjectKey};
 use aeraki_core::source::{Complete, SourceUpdate, View};
+use rustc_hash::FxHashMap;
 
 use crate::collection::{COLLECTIONS, DEBUG};
 use crate::node::Identity;
@@ -72,7 +73,7 @@ pub struct Session {
     node: Node,
     sets: Vec<Set>,
     /// What the engine has been told is there.
-    held: BTreeMap<ObjectKey, Arc<Object>>,
+    held: FxHashMap<ObjectKey, Arc<Object>>,
     /// Held objects that no answer has any more, while it is not known whether that counts.
     absent: BTreeSet<ObjectKey>,
     stream: Stream,
@@ -101,7 +102,7 @@ impl Session {
         Self {
             node: identity.node(),
             sets: COLLECTIONS.iter().copied().map(Set::new).collect(),
-            held: BTreeMap::new(),
+            held: FxHashMap::default(),
             absent: BTreeSet::new(),
             stream: Stream::default(),
             epoch: 0,
@@ -210,7 +211,7 @@ impl Session {
         if self.held.get(key) == Some(object) {
             return None;
         }
-        self.held.insert(key.clone(), Arc::clone(object));
+        self.held.insert(object.key.clone(), Arc::clone(object));
         Some(ConfigEvent::Put(Arc::clone(object)))
     }
 

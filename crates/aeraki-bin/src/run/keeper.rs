@@ -214,7 +214,7 @@ fn withhold(actions: &mut Vec<Action>, source: &Source) -> BTreeMap<String, Stri
         let Action::Create(filter) = action else {
             return true;
         };
-        let Some(problem) = source.lost_about(&filter.host) else {
+        let Some(problem) = source.lost_about(filter.host.as_str()) else {
             return true;
         };
         let reason = format!(

@@ -188,6 +188,9 @@ codes! {
     WITHHELD = "AER0903" Error "no filter: something that could not be read may be about the service",
         "A document that could not be read has the service's host in it. It may be the rule that routes its calls or asks for a password, and a filter without it would do more than was asked for, so none is made.",
         "Mend the document that the message names.";
+    TOO_LARGE = "AER0904" Error "the EnvoyFilter would be too large to be written; the last good one is kept",
+        "etcd takes no object of more than 1.5 MiB, and istiod hands it to every proxy it is for. The spec may have 1 MiB, which is some thousands of routes; a service without an address has its routes once for each listener that it may have.",
+        "Let the VirtualService have fewer routes, or one regular expression in the place of many exact matches; give the service an address.";
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! What each port claims of the things that services share, and where an inbound filter can stand.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -8,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{Touched, World};
 use crate::claims::{Claim, ClaimKey, Claimant};
 use crate::listener;
+use crate::pairs::Pairs;
 use crate::protocol::Protocol;
 use crate::registry::{Decision, Registration};
 use crate::service::{Port, Selector, Service, TargetPort};
@@ -15,7 +15,7 @@ use crate::service::{Port, Selector, Service, TargetPort};
 /// Where an inbound filter can stand.
 #[derive(Clone, Copy)]
 pub(crate) struct InboundPlace<'a> {
-    pub(crate) selector: &'a BTreeMap<String, String>,
+    pub(crate) selector: &'a Pairs,
     pub(crate) target_port: u32,
 }
 
@@ -119,13 +119,11 @@ impl World {
 }
 
 /// Whether the workloads of one selector are among those of the other.
-fn meets(other: &Claimant, selector: &BTreeMap<String, String>) -> bool {
+fn meets(other: &Claimant, selector: &Pairs) -> bool {
     let Selector::Labels(theirs) = other.service().selector() else {
         return false;
     };
-    let within = |a: &BTreeMap<String, String>, b: &BTreeMap<String, String>| {
-        a.iter().all(|(key, value)| b.get(key) == Some(value))
-    };
+    let within = |a: &Pairs, b: &Pairs| a.iter().all(|(key, value)| b.get(key) == Some(value));
     within(theirs, selector) || within(selector, theirs)
 }
 

@@ -52,7 +52,7 @@ fn filter(namespace: &str, name: &str, priority: i32) -> Arc<Filter> {
             name: name.into(),
         },
         service: ObjectKey::new(Kind::SERVICE, namespace, "a"),
-        host: "a".to_owned(),
+        host: aeraki_core::host::Host::new("a"),
         port: 1,
         protocol: Protocol::Custom("test"),
         direction: Direction::Outbound,

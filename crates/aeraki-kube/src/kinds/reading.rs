@@ -193,7 +193,6 @@ fn names_a_protocol(slice: &EndpointSlice) -> bool {
 /// The object without what nobody reads, and with its key's own texts.
 fn slim(mut object: Object, key: &ObjectKey) -> Object {
     object.key = key.clone();
-    object.meta.annotations.remove(LAST_APPLIED);
     if let Body::EndpointSlice(slice) = &mut object.body {
         for endpoint in &mut slice.endpoints {
             endpoint.hostname = None;

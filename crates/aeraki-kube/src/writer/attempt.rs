@@ -249,7 +249,7 @@ mod tests {
         Arc::new(Filter {
             key: key(),
             service: ObjectKey::new(Kind::SERVICE_ENTRY, "shop", "a"),
-            host: "a".to_owned(),
+            host: aeraki_core::host::Host::new("a"),
             port: 1,
             protocol: Protocol::Dubbo,
             direction: Direction::Outbound,

@@ -94,7 +94,7 @@ mod tests {
         let filter = Filter {
             key: key.clone(),
             service: ObjectKey::new(Kind::SERVICE_ENTRY, "shop", "a"),
-            host: "a".to_owned(),
+            host: aeraki_core::host::Host::new("a"),
             port: 1,
             protocol: Protocol::Dubbo,
             direction: Direction::Outbound,

@@ -22,7 +22,7 @@ const ROOT: &str = "istio-system";
 type Owner<'a> = (&'a ObjectKey, &'a str, u32);
 
 fn owner(filter: &Filter) -> Owner<'_> {
-    (&filter.service, &filter.host, filter.port)
+    (&filter.service, filter.host.as_str(), filter.port)
 }
 
 /// The filters that the sidecars of each namespace get: its own and the root namespace's.

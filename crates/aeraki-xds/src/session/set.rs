@@ -1,10 +1,10 @@
 //! What istiod last said of one collection.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aeraki_api::mcp::Any;
 use aeraki_core::object::{Object, ObjectKey};
+use rustc_hash::FxHashMap;
 
 use super::resource::{self, Reading};
 use crate::collection::Collection;
@@ -18,8 +18,8 @@ pub(super) struct Set {
     pub(super) awaited: bool,
     /// The version that was last acknowledged on this stream.
     pub(super) version: String,
-    /// By `namespace/name`.
-    members: BTreeMap<String, Member>,
+    /// By the objects' own keys, so that a name is kept once.
+    members: FxHashMap<ObjectKey, Member>,
 }
 
 /// What the current stream has brought of a collection.
@@ -35,7 +35,6 @@ pub(super) enum Standing {
 
 #[derive(Debug)]
 struct Member {
-    key: ObjectKey,
     digest: u128,
     reading: Reading,
 }
@@ -56,7 +55,7 @@ impl Set {
             standing: Standing::Unanswered,
             awaited: false,
             version: String::new(),
-            members: BTreeMap::new(),
+            members: FxHashMap::default(),
         }
     }
 
@@ -79,27 +78,30 @@ impl Set {
         let mut nameless = Vec::new();
         let count = resources.len();
         for (index, resource) in resources.into_iter().enumerate() {
-            let Some((name, key)) = self.identify(&resource) else {
+            let Some(key) = self.identify(&resource) else {
                 nameless.push(format!("resource {index} of {count}"));
                 continue;
             };
             // Istiod never names an object twice; should it, the first one counts, however often it is said.
-            if self.members.contains_key(&name) {
+            if self.members.contains_key(&key) {
                 continue;
             }
             let digest = resource::digest(&resource);
-            let member = match old.remove(&name) {
-                Some(member) if member.digest == digest => member,
+            let (key, member) = match old.remove_entry(&key) {
+                Some((key, member)) if member.digest == digest => (key, member),
                 _ => {
-                    difference.changed.push(key.clone());
                     let reading = resource::read(key.kind, &resource);
-                    Member::new(key, digest, reading, &known)
+                    let member = Member::new(&key, digest, reading, &known);
+                    let key = member.own_key().unwrap_or(key);
+                    difference.changed.push(key.clone());
+                    (key, member)
                 }
             };
-            self.members.insert(name, member);
+            self.members.insert(key, member);
         }
         if nameless.is_empty() {
-            difference.gone = old.into_values().map(|member| member.key).collect();
+            difference.gone = old.into_keys().collect();
+            difference.gone.sort_unstable();
             self.standing = Standing::Whole;
         } else {
             old.extend(std::mem::take(&mut self.members));
@@ -109,10 +111,8 @@ impl Set {
         difference
     }
 
-    fn identify(&self, resource: &Any) -> Option<(String, ObjectKey)> {
-        let name = resource::name(resource)?;
-        let key = resource::key(self.collection.kind, &name)?;
-        Some((name, key))
+    fn identify(&self, resource: &Any) -> Option<ObjectKey> {
+        resource::key(self.collection.kind, &resource::name(resource)?)
     }
 
     pub(super) fn is_whole(&self) -> bool {
@@ -120,37 +120,38 @@ impl Set {
     }
 
     pub(super) fn reading(&self, key: &ObjectKey) -> Option<&Reading> {
-        if key.kind != self.collection.kind {
-            return None;
-        }
-        let name = format!("{}/{}", key.namespace, key.name);
-        self.members.get(&name).map(|member| &member.reading)
+        self.members.get(key).map(|member| &member.reading)
     }
 
-    /// What is there and unusable, and why.
+    /// What is there and unusable, and why, by key.
     pub(super) fn flawed(&self) -> impl Iterator<Item = (&ObjectKey, &str)> {
-        self.members.values().filter_map(|member| {
+        let flaws = self.members.iter().filter_map(|(key, member)| {
             let flaw = member.reading.as_ref().err()?;
-            Some((&member.key, flaw.as_str()))
-        })
+            Some((key, flaw.as_str()))
+        });
+        let mut flaws: Vec<_> = flaws.collect();
+        flaws.sort_unstable();
+        flaws.into_iter()
     }
 }
 
 impl Member {
     fn new<'a>(
-        key: ObjectKey,
+        key: &ObjectKey,
         digest: u128,
         reading: Result<Object, String>,
         known: impl Fn(&ObjectKey) -> Option<&'a Arc<Object>>,
     ) -> Self {
-        let reading = reading.map(|object| match known(&key) {
+        let reading = reading.map(|object| match known(key) {
             Some(held) if **held == object => Arc::clone(held),
             _ => Arc::new(object),
         });
-        Self {
-            key,
-            digest,
-            reading,
-        }
+        Self { digest, reading }
+    }
+
+    /// The key inside the object, if it could be read.
+    fn own_key(&self) -> Option<ObjectKey> {
+        let object = self.reading.as_ref().ok()?;
+        Some(object.key.clone())
     }
 }

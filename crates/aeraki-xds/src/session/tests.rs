@@ -89,8 +89,8 @@ fn all_kinds_come_as_objects_with_their_metadata() {
     assert_eq!(talk.names(), names);
     let meta = &talk.engine[&key("a")].meta;
     assert_eq!(meta.created, Some(created));
-    assert_eq!(meta.labels["l"], "1");
-    assert_eq!(meta.annotations["n"], "2");
+    assert_eq!(meta.labels.get("l"), Some("1"));
+    assert_eq!(meta.annotations.get("n"), Some("2"));
 }
 
 #[rstest]
@@ -154,8 +154,8 @@ fn a_change_of_annotations_under_the_same_version_is_a_change() {
     let outcome = talk.on(Input::Response(answer(with("org.B"))));
     assert_eq!(outcome.updates[0].events.len(), 1);
     assert_eq!(
-        talk.engine[&key("a")].meta.annotations["interface"],
-        "org.B"
+        talk.engine[&key("a")].meta.annotations.get("interface"),
+        Some("org.B")
     );
 }
 

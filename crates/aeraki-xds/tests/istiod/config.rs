@@ -58,8 +58,8 @@ async fn config_is_read_pushed_and_deleted() {
         .until(|client| client.objects.contains_key(&key))
         .await;
     let object = &client.objects[&key];
-    assert_eq!(object.meta.labels["team"], "shop");
-    assert_eq!(object.meta.annotations["interface"], "a.B");
+    assert_eq!(object.meta.labels.get("team"), Some("shop"));
+    assert_eq!(object.meta.annotations.get("interface"), Some("a.B"));
     assert!(object.meta.created.is_some());
     let Body::ServiceEntry { spec, .. } = &object.body else {
         panic!("{object:?}")
@@ -107,7 +107,7 @@ async fn a_change_of_annotations_comes_with_a_resync_on_the_open_stream() {
     let key = ObjectKey::new(Kind::SERVICE_ENTRY, "annotated", "a");
     let interface = |client: &Running| {
         let object = client.objects.get(&key)?;
-        Some(object.meta.annotations["interface"].clone())
+        object.meta.annotations.get("interface").map(str::to_owned)
     };
     client
         .until(|client| interface(client).as_deref() == Some("first"))

@@ -90,7 +90,7 @@ fn is_in(filter: &Filter, refusal: Refusal<'_>) -> bool {
         CLUSTER => {
             let mut parts = resource.split('|');
             let port = parts.nth(1).and_then(|port| port.parse().ok());
-            port == Some(filter.port) && parts.nth(1) == Some(&filter.host)
+            port == Some(filter.port) && parts.nth(1) == Some(filter.host.as_str())
         }
         _ => false,
     }

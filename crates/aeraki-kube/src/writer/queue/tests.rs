@@ -25,7 +25,7 @@ fn put(n: usize, version: u8) -> Intent {
     Intent::Update(Arc::new(Filter {
         key: key(n),
         service: ObjectKey::new(Kind::SERVICE_ENTRY, "shop", "a"),
-        host: "a".to_owned(),
+        host: aeraki_core::host::Host::new("a"),
         port: 1,
         protocol: Protocol::Dubbo,
         direction: Direction::Outbound,

@@ -1,10 +1,13 @@
-//! A few keys and values, such as labels, in two pieces of memory, which clones share.
+//! Labels and annotations: a few keys and values in two pieces of memory, which clones share.
+//!
+//! A tree of one pair takes half a kilobyte, and a mesh has ten thousands of objects with a label or two.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Keys with their values, sorted by key.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Pairs {
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Pairs {
     /// All keys and values, one after the other.
     text: Arc<str>,
     /// Where each of them ends.
@@ -13,7 +16,8 @@ pub(crate) struct Pairs {
 
 impl Pairs {
     /// The value of a key.
-    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
         let mut pairs = self.iter();
         pairs.find(|(known, _)| *known == key).map(|found| found.1)
     }
@@ -25,8 +29,19 @@ impl Pairs {
         }
     }
 
-    /// All keys with their values.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// All keys, sorted.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|(key, _)| key)
+    }
+
+    /// All keys with their values, sorted by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut start = 0;
         self.ends.chunks_exact(2).map(move |ends| {
             let (key_end, end) = (ends[0] as usize, ends[1] as usize);
@@ -54,6 +69,14 @@ impl Pairs {
     }
 }
 
+impl From<&BTreeMap<String, String>> for Pairs {
+    fn from(map: &BTreeMap<String, String>) -> Self {
+        map.iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect()
+    }
+}
+
 impl<'a> FromIterator<(&'a str, &'a str)> for Pairs {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
         let mut pairs: Vec<_> = pairs.into_iter().collect();
@@ -71,8 +94,6 @@ impl<'a, const N: usize> From<[(&'a str, &'a str); N]> for Pairs {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -84,7 +105,7 @@ mod tests {
             asked in ".{0,1}",
         ) {
             let text = |(key, value): (&'_ String, &'_ String)| (key.clone(), value.clone());
-            let pairs: Pairs = map.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            let pairs = Pairs::from(&map);
             let back: BTreeMap<String, String> =
                 pairs.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
             prop_assert!(pairs.iter().is_sorted());
