@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 
+use crate::bench;
 use crate::conformance;
 use crate::setup;
 use crate::static_binary;
@@ -21,6 +22,8 @@ Commands:
                               server answers the call; `--list` names the cases; needs root
   demo <PROTOCOL>             The same as a show, for dubbo, thrift, redis, zookeeper or kafka: rules
                               that change, and a live table of who answers; needs root
+  bench [OPTIONS]             How fast and how small the release build is, at 100 to 100,000 services;
+                              `cargo xtask bench --help` has the rest
   testbed up|down|status|…    Real etcd, kube-apiserver and istiod on this machine, to try things
                               out; `cargo xtask testbed help` has the rest
   help                        Print this
@@ -42,6 +45,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = String>) -> Result<bool> {
         },
         Some("conformance") => conformance::run(arguments),
         Some("demo") => conformance::demo(arguments),
+        Some("bench") => bench::run(arguments),
         Some("static") => static_binary::check().map(|()| true),
         Some("testbed") => testbed::run(arguments),
         Some("test") => {

