@@ -64,7 +64,7 @@ fn texts() -> Vec<String> {
 }
 
 #[library_benchmark(setup = texts)]
-#[bench::a_hundred(config = recorded(1))]
+#[bench::a_hundred(config = recorded(3_537_375))]
 fn read(texts: Vec<String>) -> Vec<Object> {
     let read = |text: &String| {
         let mut json = serde_json::Deserializer::from_str(text);
@@ -74,13 +74,13 @@ fn read(texts: Vec<String>) -> Vec<Object> {
 }
 
 #[library_benchmark]
-#[bench::a_hundred(args = (objects(SERVICES)), config = recorded(1))]
+#[bench::a_hundred(args = (objects(SERVICES)), config = recorded(2_950_782))]
 fn index(objects: Vec<Arc<Object>>) -> Engine {
     black_box(indexed(&objects))
 }
 
 #[library_benchmark]
-#[bench::a_hundred(args = (indexed(&objects(SERVICES))), config = recorded(1))]
+#[bench::a_hundred(args = (indexed(&objects(SERVICES))), config = recorded(12_036_595))]
 fn generate(mut engine: Engine) -> (Changes, Engine) {
     black_box((engine.drain(), engine))
 }
@@ -91,7 +91,7 @@ fn change() -> (Engine, Arc<Object>) {
 }
 
 #[library_benchmark]
-#[bench::of_a_hundred(args = (change()), config = recorded(1))]
+#[bench::of_a_hundred(args = (change()), config = recorded(149_578))]
 fn one_change((mut engine, object): (Engine, Arc<Object>)) -> (Changes, Engine) {
     engine.apply(ConfigEvent::Put(object));
     black_box((engine.drain(), engine))
@@ -110,7 +110,7 @@ fn planned() -> (Reconciler, Vec<(aeraki_core::FilterKey, Content)>) {
 }
 
 #[library_benchmark]
-#[bench::two_hundred_come_back(args = (planned()), config = recorded(1))]
+#[bench::two_hundred_come_back(args = (planned()), config = recorded(1_982_505))]
 fn plan(
     (mut reconciler, written): (Reconciler, Vec<(aeraki_core::FilterKey, Content)>),
 ) -> (Step, Reconciler) {
