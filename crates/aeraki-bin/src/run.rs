@@ -106,12 +106,9 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode> {
             Cluster::new(options, settings, registry, with_istiod, level).run()
         }
         #[cfg(not(feature = "cluster"))]
-        Source::Xds | Source::Kube => {
-            args.files.refuse()?;
-            Err(usage(
-                "this binary reads files only, with --config-dir: it was built without the feature `cluster`",
-            ))
-        }
+        Source::Xds | Source::Kube => Err(usage(
+            "this binary reads files only, with --config-dir: it was built without the feature `cluster`",
+        )),
     }
 }
 
@@ -148,6 +145,7 @@ impl FileArgs {
     }
 
     /// In a cluster there are no files; who names some expects something else.
+    #[cfg(feature = "cluster")]
     fn refuse(&self) -> Result<()> {
         let given = [
             ("--config-dir", !self.config_dirs.is_empty()),
