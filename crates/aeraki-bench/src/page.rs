@@ -101,7 +101,7 @@ speaks MCP over xDS on loopback and pushes whole collections as the real one doe
 in memory, in the same process, so that what is measured is not the API server; what the command does next to a real one is
 measured by `pace` in `crates/aeraki-bin/tests/cluster`.
 
-The first eight lines are parts of the command in a process of their own, medians of {runs} runs (one change: of 200). All
+The first nine lines are parts of the command in a process of their own, medians of {runs} runs (one change: of 200). All
 others are of the command as it is released, one run of it for each size.
 
 {table}

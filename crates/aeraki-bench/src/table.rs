@@ -12,111 +12,77 @@ struct Line {
 }
 
 const LINES: [Line; 21] = [
-    Line {
-        what: "full generation, ms",
-        bar: "≤ 100",
-        value: |row| number(row.full_generation_ms),
-    },
-    Line {
-        what: "istiod's bytes to EnvoyFilters, ms",
-        bar: "",
-        value: |row| number(row.wire_to_filters_ms),
-    },
-    Line {
-        what: "floor: decode and encode alone, ms",
-        bar: "",
-        value: |row| number(row.floor_ms),
-    },
-    Line {
-        what: "full generation, times the floor",
-        bar: "≤ 3",
-        value: |row| ratio(row.full_generation_ms, row.floor_ms),
-    },
-    Line {
-        what: "istiod's bytes to EnvoyFilters, times the floor",
-        bar: "",
-        value: |row| ratio(row.wire_to_filters_ms, row.floor_ms),
-    },
-    Line {
-        what: "one change, µs",
-        bar: "≤ 200; at 100,000 within twice",
-        value: |row| number(row.one_change_us),
-    },
-    Line {
-        what: "unchanged push of everything, ms",
-        bar: "",
-        value: |row| number(row.unchanged_push_ms),
-    },
-    Line {
-        what: "floor: decode it, ms",
-        bar: "",
-        value: |row| number(row.decode_floor_ms),
-    },
-    Line {
-        what: "unchanged push, times the floor",
-        bar: "≤ 2",
-        value: |row| ratio(row.unchanged_push_ms, row.decode_floor_ms),
-    },
-    Line {
-        what: "start to first complete plan, s",
-        bar: "≤ 1.5",
-        value: |row| number(row.start_to_plan_s),
-    },
-    Line {
-        what: "start to all EnvoyFilters written, s",
-        bar: "",
-        value: |row| number(row.start_to_all_s),
-    },
-    Line {
-        what: "processor time until then, s",
-        bar: "",
-        value: |row| number(row.start_cpu_s),
-    },
-    Line {
-        what: "calls about EnvoyFilters until then",
-        bar: "",
-        value: |row| row.api_calls_at_start.to_string(),
-    },
-    Line {
-        what: "a push of one change to its write, ms (median)",
-        bar: "",
-        value: |row| number(row.change_to_write_ms),
-    },
-    Line {
-        what: "writes on pushes without a change",
-        bar: "0",
-        value: |row| row.writes_on_noop.to_string(),
-    },
-    Line {
-        what: "processor time of such a push, ms",
-        bar: "",
-        value: |row| number(row.noop_push_cpu_ms),
-    },
-    Line {
-        what: "writes on new streams",
-        bar: "0",
-        value: |row| row.writes_on_reconnect.to_string(),
-    },
-    Line {
-        what: "peak of resident memory, MiB",
-        bar: "≤ 100; at 100,000 ≤ 800",
-        value: |row| number(row.peak_rss_mib),
-    },
-    Line {
-        what: "resident with the whole mesh, MiB",
-        bar: "",
-        value: |row| number(row.steady_rss_mib),
-    },
-    Line {
-        what: "resident without any service, MiB",
-        bar: "≤ 15",
-        value: |row| number(row.idle_rss_mib),
-    },
-    Line {
-        what: "processor without any event, %",
-        bar: "< 0.5",
-        value: |row| number(row.idle_cpu_percent),
-    },
+    line("full generation, ms", "≤ 100", |row| {
+        number(row.full_generation_ms)
+    }),
+    line("istiod's bytes to EnvoyFilters, ms", "", |row| {
+        number(row.wire_to_filters_ms)
+    }),
+    line("floor: decode and encode alone, ms", "", |row| {
+        number(row.floor_ms)
+    }),
+    line("full generation, times the floor", "≤ 3", |row| {
+        ratio(row.full_generation_ms, row.floor_ms)
+    }),
+    line(
+        "istiod's bytes to EnvoyFilters, times the floor",
+        "",
+        |row| ratio(row.wire_to_filters_ms, row.floor_ms),
+    ),
+    line(
+        "one change, µs",
+        "≤ 200; at 100,000 within twice",
+        |row| number(row.one_change_us),
+    ),
+    line("unchanged push of everything, ms", "", |row| {
+        number(row.unchanged_push_ms)
+    }),
+    line("floor: decode it, ms", "", |row| {
+        number(row.decode_floor_ms)
+    }),
+    line("unchanged push, times the floor", "≤ 2", |row| {
+        ratio(row.unchanged_push_ms, row.decode_floor_ms)
+    }),
+    line("start to first complete plan, s", "≤ 1.5", |row| {
+        number(row.start_to_plan_s)
+    }),
+    line("start to all EnvoyFilters written, s", "", |row| {
+        number(row.start_to_all_s)
+    }),
+    line("processor time until then, s", "", |row| {
+        number(row.start_cpu_s)
+    }),
+    line("calls about EnvoyFilters until then", "", |row| {
+        row.api_calls_at_start.to_string()
+    }),
+    line(
+        "a push of one change to its write, ms (median)",
+        "",
+        |row| number(row.change_to_write_ms),
+    ),
+    line("writes on pushes without a change", "0", |row| {
+        row.writes_on_noop.to_string()
+    }),
+    line("processor time of such a push, ms", "", |row| {
+        number(row.noop_push_cpu_ms)
+    }),
+    line("writes on new streams", "0", |row| {
+        row.writes_on_reconnect.to_string()
+    }),
+    line(
+        "peak of resident memory, MiB",
+        "≤ 100; at 100,000 ≤ 800",
+        |row| number(row.peak_rss_mib),
+    ),
+    line("resident with the whole mesh, MiB", "", |row| {
+        number(row.steady_rss_mib)
+    }),
+    line("resident without any service, MiB", "≤ 15", |row| {
+        number(row.idle_rss_mib)
+    }),
+    line("processor without any event, %", "< 0.5", |row| {
+        number(row.idle_cpu_percent)
+    }),
 ];
 
 /// The table of hostile config.
@@ -134,19 +100,23 @@ pub(crate) fn of_hostile(costs: &[Cost]) -> String {
     lines.concat()
 }
 
+const fn line(what: &'static str, bar: &'static str, value: fn(&Row) -> String) -> Line {
+    Line { what, bar, value }
+}
+
 /// The table of all rows.
 pub(crate) fn of(rows: &[Row]) -> String {
     let head = rows.iter().map(|row| thousands(row.n));
     let mut lines = vec![
-        line("services", head, "bar at 10,000"),
-        line("---", rows.iter().map(|_| "---:".to_owned()), "---"),
+        markdown("services", head, "bar at 10,000"),
+        markdown("---", rows.iter().map(|_| "---:".to_owned()), "---"),
     ];
     let numbers = LINES.iter();
-    lines.extend(numbers.map(|each| line(each.what, rows.iter().map(each.value), each.bar)));
+    lines.extend(numbers.map(|each| markdown(each.what, rows.iter().map(each.value), each.bar)));
     lines.concat()
 }
 
-fn line(what: &str, values: impl Iterator<Item = String>, bar: &str) -> String {
+fn markdown(what: &str, values: impl Iterator<Item = String>, bar: &str) -> String {
     let values: String = values.map(|value| format!(" {value} |")).collect();
     format!("| {what} |{values} {bar} |\n")
 }
