@@ -211,7 +211,9 @@ async fn a_list_that_fails_lets_nothing_be_written() {
     );
     place.until_words(&[("a", "one")]).await;
     assert_eq!(place.verbs(), [Verb::Create]);
-    assert!(controller.filters.problem().is_none());
+    controller
+        .until("no problem", |c| c.filters.problem().is_none())
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
