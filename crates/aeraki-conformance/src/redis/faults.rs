@@ -73,7 +73,8 @@ async fn delay(stage: &Stage<'_>) -> Result<()> {
     request["commands"] = json!([["EXISTS", stage.case()]]);
     redis.client.ask(&request).await?;
     let slow = slow.as_f64().unwrap_or_default();
-    ensure!(slow >= 0.3, "a delay of 0.3 s took {slow} s");
+    // Envoy counts from when its loop last looked at the clock, so a little less is seen from here.
+    ensure!(slow >= 0.29, "a delay of 0.3 s took {slow} s");
     for (command, wanted) in [("get", 1), ("exists", 0)] {
         let counter = format!("command.{command}.delay_fault");
         let parts = ["redis.outbound|6379||cache.", stage.case(), &counter];
