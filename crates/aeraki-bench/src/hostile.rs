@@ -13,7 +13,7 @@ use aeraki_testkit::large_mesh::{Member, members, objects};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::{filled, median};
+use crate::pipeline::{change, filled, median};
 
 /// Services beside the hostile config.
 const BYSTANDERS: usize = 10_000;
@@ -90,12 +90,7 @@ fn other(engine: &mut Engine, when: &str) -> Result<Duration> {
     let mut turn = 0;
     median(101, || {
         turn += 1;
-        let rule = Member(BYSTANDERS / 2 + turn).virtual_service(when);
-        let object = Arc::new(Object::from(rule));
-        let began = Instant::now();
-        engine.apply(ConfigEvent::Put(object));
-        engine.drain();
-        Ok(began.elapsed())
+        change(engine, Member(BYSTANDERS / 2 + turn), when)
     })
 }
 

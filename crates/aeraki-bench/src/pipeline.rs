@@ -86,18 +86,22 @@ fn one_change(size: usize, objects: &[Arc<Object>]) -> Result<Duration> {
     let mut turn = 0;
     median(200, || {
         turn += 1;
-        let rule = Member(turn * 7919 % size).virtual_service(&format!("m{turn}"));
-        let object = Arc::new(Object::from(rule));
-        let began = Instant::now();
-        engine.apply(ConfigEvent::Put(object));
-        let changes = engine.drain();
-        let took = began.elapsed();
-        ensure!(
-            changes.upserted.len() == 1,
-            "one change makes one EnvoyFilter anew"
-        );
-        Ok(took)
+        change(&mut engine, Member(turn * 7919 % size), &format!("m{turn}"))
     })
+}
+
+/// How long a change of one service takes.
+pub(crate) fn change(engine: &mut Engine, member: Member, method: &str) -> Result<Duration> {
+    let object = Arc::new(Object::from(member.virtual_service(method)));
+    let began = Instant::now();
+    engine.apply(ConfigEvent::Put(object));
+    let changes = engine.drain();
+    let took = began.elapsed();
+    ensure!(
+        changes.upserted.len() == 1,
+        "one change makes one EnvoyFilter anew"
+    );
+    Ok(took)
 }
 
 fn unchanged_push(runs: usize, answers: &[Vec<u8>]) -> Result<Duration> {

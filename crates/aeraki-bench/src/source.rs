@@ -37,7 +37,7 @@ impl Source {
 pub(crate) struct Mesh {
     pub(crate) api_server: ApiServer,
     pub(crate) istiod: FakeIstiod,
-    pub(crate) place: TempDir,
+    place: TempDir,
     pub(crate) size: usize,
     source: Source,
     virtual_services: Vec<Any>,
