@@ -256,7 +256,7 @@ impl Writer {
         let mut result = report.result;
         if let Err(failure) = &mut result {
             failure.again = followup.again;
-            self.log.failed(key, verb, failure, followup.failures);
+            self.log.failed(key, verb, failure, &followup);
         }
         let is_told = report.has_asked || report.task.is_retry || result.is_err();
         if is_told && !matches!(end, End::Fenced) {

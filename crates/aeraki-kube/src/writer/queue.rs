@@ -10,6 +10,7 @@ mod gates;
 mod lanes;
 mod order;
 mod places;
+mod stuck;
 mod weather;
 
 #[cfg(test)]
@@ -30,10 +31,17 @@ use fights::Fights;
 use gates::Gates;
 use lanes::{Lane, Lanes};
 use order::{Next, Order, Place};
+use stuck::Stuck;
 use weather::Weather;
 
 /// A batch with no more writes than this overtakes larger ones.
 const SMALL: usize = 64;
+
+/// So many objects that failed with no success in between make a storm.
+const STORM: usize = 32;
+
+/// Of so many places one is for namespaces in which nothing gets on.
+const SHARE_OF_STUCK: usize = 4;
 
 /// Writes wait for so many tries of a deletion that is to go before them.
 const PATIENCE: u32 = 3;
@@ -89,6 +97,8 @@ pub(super) struct Followup {
     pub(super) again: Option<Duration>,
     /// Failures in a row.
     pub(super) failures: u32,
+    /// How many objects are in the same trouble, this one included.
+    pub(super) sharing: usize,
     /// Somebody else keeps changing the object back.
     pub(super) contest: Option<Contest>,
 }
@@ -105,6 +115,7 @@ pub(super) struct Queue {
     in_flight: usize,
     gates: Gates,
     weather: Weather,
+    stuck: Stuck,
     fights: Fights,
     failing: Failing,
 }
@@ -121,7 +132,8 @@ impl Queue {
             tickets: 0,
             in_flight: 0,
             gates: Gates::default(),
-            weather: Weather::default(),
+            weather: Weather::foul_after(STORM),
+            stuck: Stuck::default(),
             fights: Fights::default(),
             failing: Failing::default(),
         }
@@ -229,11 +241,7 @@ impl Queue {
     /// The next try to make now, if one may be made. Its end is to be told.
     pub(super) fn take(&mut self, now: Instant) -> Option<Task> {
         self.recall(now);
-        let is_held_up = self.weather.next_probe().is_some_and(|probe| probe > now);
-        if self.is_full() || is_held_up {
-            return None;
-        }
-        let key = self.lanes.next()?;
+        let key = self.next(now)?;
         let order = self.orders.get_mut(&key)?;
         order.place = Place::InFlight {
             began: now,
@@ -248,14 +256,30 @@ impl Queue {
         })
     }
 
+    /// Whose turn it is. Namespaces in which nothing gets on come last.
+    fn next(&mut self, now: Instant) -> Option<FilterKey> {
+        if self.weather.next_probe().is_some_and(|probe| probe > now) {
+            return None;
+        }
+        while self.has_place() {
+            let Some(key) = self.lanes.next() else { break };
+            if !self.stuck.is_stuck(&key.namespace) {
+                return Some(key);
+            }
+            self.set_aside(key, now);
+        }
+        self.has_place_for_stuck().then(|| self.stuck.next(now))?
+    }
+
     /// When the next try may be made, if nothing happens until then.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
         if self.is_full() {
             return None;
         }
-        let ready = (!self.lanes.is_empty()).then_some(now);
+        let ready = (self.has_place() && !self.lanes.is_empty()).then_some(now);
+        let stuck = self.has_place_for_stuck().then(|| self.stuck.due());
         let later = self.later.first_key_value().map(|((due, _), _)| *due);
-        let due = ready.or(later)?;
+        let due = [ready, stuck.flatten(), later].into_iter().flatten().min()?;
         Some(
             self.weather
                 .next_probe()
@@ -263,14 +287,23 @@ impl Queue {
         )
     }
 
-    /// In foul weather one try at a time is enough.
     fn is_full(&self) -> bool {
-        self.in_flight
-            >= if self.weather.is_foul() {
-                1
-            } else {
-                self.limit
-            }
+        self.in_flight >= self.limit
+    }
+
+    /// In foul weather one try at a time is enough.
+    fn has_place(&self) -> bool {
+        let others = self.in_flight - self.stuck.probes();
+        !self.is_full() && (others == 0 || !self.weather.is_foul())
+    }
+
+    fn has_place_for_stuck(&self) -> bool {
+        let places = if self.weather.is_foul() {
+            1
+        } else {
+            self.limit.div_ceil(SHARE_OF_STUCK)
+        };
+        !self.is_full() && self.stuck.probes() < places
     }
 
     /// A try has ended. `unit` is a random number from 0 to 1.
@@ -286,6 +319,7 @@ impl Queue {
             return Followup::default();
         };
         self.in_flight -= 1;
+        self.stuck.ended(key);
         let mut followup = self.judge(key, end, now, unit);
         match next {
             None => self.rest(key, end, now),
@@ -307,6 +341,7 @@ impl Queue {
             self.postpone(key, due, setback.rest.is_some());
             followup.again = Some(due.saturating_duration_since(now));
             followup.failures = failures;
+            followup.sharing = self.failing.sharing(&setback.trouble);
         }
         followup
     }
@@ -336,12 +371,16 @@ impl Queue {
             End::Written => {
                 let mark = order.intent.mark();
                 followup.contest = self.fights.wrote(key, mark, now);
-                self.clear_up();
+                self.clear_up(key);
             }
             End::Failed(setback) if setback.is_common => {
-                self.weather.worsen(key, now, unit, setback.rest);
+                // A namespace that is stuck by itself says nothing new of the API server.
+                if !self.stuck.is_stuck(&key.namespace) || self.weather.is_foul() {
+                    self.weather.worsen(key, now, unit, setback.rest);
+                }
+                self.stuck.worsen(key, now, unit, setback.rest);
             }
-            End::Failed(_) => self.clear_up(),
+            End::Failed(_) => self.clear_up(key),
             End::Settled | End::Fenced => {}
         }
         followup
@@ -366,11 +405,18 @@ impl Queue {
     }
 
     /// The API server does what it is asked; if that is news, who waits only for that waits no longer.
-    fn clear_up(&mut self) {
-        if !self.weather.clear() {
+    fn clear_up(&mut self, key: &FilterKey) {
+        let is_news = self.weather.clear();
+        let aside = self.stuck.clear(&key.namespace);
+        if !is_news && aside.is_none() {
             return;
         }
-        let keys: Vec<FilterKey> = self.later.values().cloned().collect();
+        for (ticket, key) in aside.unwrap_or_default() {
+            self.make_ready(&key, Some(ticket));
+        }
+        let all = self.later.values();
+        let concerned = all.filter(|later| is_news || later.namespace == key.namespace);
+        let keys: Vec<FilterKey> = concerned.cloned().collect();
         for key in keys {
             if self.orders.get(&key).is_some_and(Order::awaits_weather) {
                 self.unpostpone(&key);

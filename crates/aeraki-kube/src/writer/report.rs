@@ -7,7 +7,10 @@ use tracing::{debug, info, warn};
 
 use super::failure::{Failure, Trouble};
 use super::intent::Verb;
-use super::queue::Contest;
+use super::queue::{Contest, Followup};
+
+/// What mostly passes does not when so many objects share it.
+const MANY: usize = 8;
 
 /// The troubles that have been told of.
 #[derive(Debug, Default)]
@@ -16,21 +19,28 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// A try failed, the latest of so many in a row.
-    pub(super) fn failed(&mut self, key: &FilterKey, verb: Verb, failure: &Failure, failures: u32) {
+    /// A try failed, and this follows from it.
+    pub(super) fn failed(
+        &mut self,
+        key: &FilterKey,
+        verb: Verb,
+        failure: &Failure,
+        followup: &Followup,
+    ) {
         let help = failure.help.as_deref().unwrap_or_default();
         let error = &failure.message;
-        if self.is_news(failure.trouble(key, verb), failures) {
+        if self.is_news(failure.trouble(key, verb), followup) {
             let reason = failure.reason.name();
             warn!(%key, %verb, reason, error, help, "EnvoyFilter cannot be written");
         } else {
-            debug!(%key, %verb, error, help, failures, "EnvoyFilter not written");
+            debug!(%key, %verb, error, help, failures = followup.failures, "EnvoyFilter not written");
         }
     }
 
     /// Whether people should hear of it: not for the first failure of a sort that mostly passes, and only once.
-    fn is_news(&mut self, trouble: Trouble, failures: u32) -> bool {
-        let may_pass = trouble.reason.is_passing() && failures < 2;
+    fn is_news(&mut self, trouble: Trouble, followup: &Followup) -> bool {
+        let is_rare = followup.failures < 2 && followup.sharing < MANY;
+        let may_pass = trouble.reason.is_passing() && is_rare;
         !may_pass && self.open.insert(trouble)
     }
 
@@ -71,25 +81,45 @@ mod tests {
         }
     }
 
+    fn nth(failures: u32) -> Followup {
+        Followup {
+            failures,
+            sharing: 1,
+            ..Followup::default()
+        }
+    }
+
     #[test]
     fn a_trouble_is_told_once_until_it_is_over() {
         let mut log = Log::default();
-        assert!(log.is_news(trouble(Reason::Forbidden), 1));
+        assert!(log.is_news(trouble(Reason::Forbidden), &nth(1)));
         assert!(
-            !log.is_news(trouble(Reason::Forbidden), 1),
+            !log.is_news(trouble(Reason::Forbidden), &nth(1)),
             "of another object"
         );
-        assert!(log.is_news(trouble(Reason::NoKind), 1));
+        assert!(log.is_news(trouble(Reason::NoKind), &nth(1)));
         log.close(|open| open.reason == Reason::NoKind);
-        assert!(log.is_news(trouble(Reason::Forbidden), 1));
-        assert!(!log.is_news(trouble(Reason::NoKind), 2));
+        assert!(log.is_news(trouble(Reason::Forbidden), &nth(1)));
+        assert!(!log.is_news(trouble(Reason::NoKind), &nth(2)));
     }
 
     #[test]
     fn what_mostly_passes_is_told_when_it_does_not() {
         let mut log = Log::default();
-        assert!(!log.is_news(trouble(Reason::Unavailable), 1));
-        assert!(log.is_news(trouble(Reason::Unavailable), 2));
-        assert!(!log.is_news(trouble(Reason::Unavailable), 3));
+        assert!(!log.is_news(trouble(Reason::Unavailable), &nth(1)));
+        assert!(log.is_news(trouble(Reason::Unavailable), &nth(2)));
+        assert!(!log.is_news(trouble(Reason::Unavailable), &nth(3)));
+    }
+
+    #[test]
+    fn what_mostly_passes_is_told_at_once_when_many_share_it() {
+        let mut log = Log::default();
+        let shared = |sharing| Followup {
+            sharing,
+            ..nth(1)
+        };
+        assert!(!log.is_news(trouble(Reason::Late), &shared(MANY - 1)));
+        assert!(log.is_news(trouble(Reason::Late), &shared(MANY)));
+        assert!(!log.is_news(trouble(Reason::Late), &shared(MANY + 1)));
     }
 }

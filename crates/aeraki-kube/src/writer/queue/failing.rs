@@ -19,7 +19,12 @@ impl Failing {
     }
 
     pub(super) fn has(&self, trouble: &Trouble) -> bool {
-        self.troubles.contains_key(trouble)
+        self.sharing(trouble) > 0
+    }
+
+    /// How many objects are in this trouble.
+    pub(super) fn sharing(&self, trouble: &Trouble) -> usize {
+        self.troubles.get(trouble).copied().unwrap_or(0)
     }
 
     pub(super) fn insert(&mut self, key: &FilterKey, trouble: Trouble) {

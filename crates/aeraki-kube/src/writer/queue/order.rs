@@ -28,6 +28,8 @@ pub(super) enum Place {
         ticket: u64,
         is_firm: bool,
     },
+    /// Its turn has come, in a namespace in which nothing gets on.
+    Aside { ticket: u64 },
     /// Behind a gate.
     Behind,
     /// Being tried since then. A word that came meanwhile waits.

@@ -1,4 +1,4 @@
-//! Where orders stand: in a lane, behind a gate, or waiting for a time.
+//! Where orders stand: in a lane, aside, behind a gate, or waiting for a time.
 
 use std::time::Instant;
 
@@ -48,11 +48,27 @@ impl Queue {
                 self.later.remove(&(due, ticket));
                 None
             }
+            Place::Aside { ticket } => {
+                self.stuck.leave(ticket, key);
+                Some(ticket)
+            }
             Place::Behind | Place::InFlight { .. } => None,
         }
     }
 
-    fn make_ready(&mut self, key: &FilterKey, held: Option<u64>) {
+    /// Lets an order that has left its lane stand aside. Nobody is kept by it at a gate: it may stand for long.
+    pub(super) fn set_aside(&mut self, key: FilterKey, now: Instant) {
+        if let Some(order) = self.orders.get_mut(&key)
+            && let Place::Ready { ticket, .. } = order.place
+        {
+            order.place = Place::Aside { ticket };
+            self.stuck.set_aside(ticket, key.clone());
+        }
+        let freed = self.gates.pass(&key);
+        self.place_all(&freed, now);
+    }
+
+    pub(super) fn make_ready(&mut self, key: &FilterKey, held: Option<u64>) {
         let ticket = held.unwrap_or_else(|| self.ticket());
         if let Some(order) = self.orders.get_mut(key) {
             let lane = order.lane;

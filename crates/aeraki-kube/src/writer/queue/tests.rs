@@ -11,9 +11,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::writer::failure::Reason;
 
+/// Keys are of these namespaces by turns.
+const NAMESPACES: [&str; 4] = ["bank", "depot", "market", "shop"];
+
 fn key(n: usize) -> FilterKey {
     FilterKey {
-        namespace: "shop".into(),
+        namespace: NAMESPACES[n % NAMESPACES.len()].into(),
         name: format!("aeraki-outbound-{n:03}").into(),
     }
 }
@@ -104,14 +107,59 @@ fn a_wish_for_a_rest_is_granted_and_better_weather_does_not_shorten_it() {
     // A storm: one at a time, and not at once.
     assert_eq!(queue.due(now), Some(now + Duration::from_secs(2)));
     let probe = queue.due(now).expect("a probe");
-    assert_eq!(turns(&mut queue, probe).len(), 1);
-    let probed = (1..40)
-        .find(|n| matches!(queue.orders[&key(*n)].place, Place::InFlight { .. }))
-        .expect("one of those that may");
-    queue.ended(&key(probed), &End::Written, probe, 1.0);
-    // All others at once, but for the one that was told to wait.
-    assert_eq!(turns(&mut queue, probe).len(), 38);
+    assert_eq!(turns(&mut queue, probe), [4]);
+    queue.ended(&key(4), &End::Written, probe, 1.0);
+    // All others of its namespace at once, but for the one that was told to wait; of each other namespace one.
+    let mut next = turns(&mut queue, probe);
+    next.sort_unstable();
+    assert_eq!(next, [1, 2, 3, 8, 12, 16, 20, 24, 28, 32, 36]);
+    for n in 1..4 {
+        queue.ended(&key(n), &End::Written, probe, 1.0);
+    }
+    assert_eq!(turns(&mut queue, probe).len(), 27);
     assert_eq!(turns(&mut queue, now + Duration::from_secs(7)), [0]);
+}
+
+#[test]
+fn a_namespace_in_which_nothing_gets_on_delays_no_other() {
+    let (mut queue, mut now) = (Queue::new(8), Instant::now());
+    let hanging = |n: &usize| n.is_multiple_of(NAMESPACES.len());
+    let others: Vec<usize> = (0..100).filter(|n| !hanging(n)).collect();
+    let (first, second) = (0..100).partition::<Vec<usize>, _>(hanging);
+    let words = first.iter().chain(&second);
+    queue.give(words.map(|n| word(*n, Some(put(*n, 1)))).collect(), now);
+    let mut under_way = turns(&mut queue, now);
+    assert!(under_way.iter().all(hanging), "they came first");
+    let (mut written, mut tries) = (Vec::new(), 0);
+    while written.len() < others.len() {
+        // One that hangs is given up after five seconds; anybody else has an answer at once.
+        let (given_up, done) = under_way.drain(..).partition::<Vec<usize>, _>(hanging);
+        if done.is_empty() {
+            now += Duration::from_secs(5);
+            tries += given_up.len();
+            for n in &given_up {
+                queue.ended(&key(*n), &failure(true), now, 1.0);
+            }
+        } else {
+            under_way = given_up;
+        }
+        for n in &done {
+            queue.ended(&key(*n), &End::Written, now, 1.0);
+        }
+        written.extend(done);
+        under_way.extend(turns(&mut queue, now));
+    }
+    assert_eq!(written, others, "nobody waited for the namespace");
+    assert_eq!(tries, 8, "all that it ever had at once");
+    // A new wish for somebody else goes at once, and the namespace is tried on, one at a time.
+    now += Duration::from_secs(2);
+    under_way.extend(turns(&mut queue, now));
+    assert_eq!(under_way.len(), 1);
+    queue.give(vec![word(1, Some(put(1, 2)))], now);
+    assert_eq!(turns(&mut queue, now), [1]);
+    // As soon as it gets on, all of it does.
+    queue.ended(&key(under_way[0]), &End::Written, now, 1.0);
+    assert_eq!(turns(&mut queue, now).len(), 7);
 }
 
 #[test]
@@ -187,6 +235,8 @@ enum Happening {
     Take,
     End(usize, Ended),
     Wait(u64),
+    /// Nothing gets on in a namespace for a while.
+    Hang(usize),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -234,6 +284,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         20 => Just(Happening::Take),
         16 => (0..LIMIT, ended).prop_map(|(n, ended)| Happening::End(n, ended)),
         3 => (0..3000u64).prop_map(Happening::Wait),
+        1 => (0..NAMESPACES.len()).prop_map(Happening::Hang),
     ]
 }
 
@@ -362,7 +413,12 @@ impl Model {
     }
 
     fn take(&mut self) -> Option<usize> {
-        let task = self.queue.take(self.now)?;
+        let task = self.queue.take(self.now);
+        // Nobody is kept at a gate by what may stand for long.
+        let stuck = &self.queue.stuck;
+        self.rules
+            .retain(|rule| !stuck.is_stuck(&key(rule.other).namespace));
+        let task = task?;
         let n = number(&task.key);
         let known = &mut self.known[n];
         assert!(known.is_open && !known.in_flight, "{n}: {known:?}");
@@ -388,10 +444,31 @@ impl Model {
         Some(n)
     }
 
+    fn flying(&self) -> impl Iterator<Item = usize> {
+        (0..KEYS).filter(|n| self.known[*n].in_flight)
+    }
+
     /// The nth of the tries under way ends.
-    fn end(&mut self, nth: usize, ended: Ended) {
-        let mut flying = (0..KEYS).filter(|n| self.known[*n].in_flight);
-        let Some(n) = flying.nth(nth) else { return };
+    fn end_nth(&mut self, nth: usize, ended: Ended) {
+        let flying = self.flying().nth(nth);
+        if let Some(n) = flying {
+            self.end(n, ended);
+        }
+    }
+
+    fn hang(&mut self, namespace: usize) {
+        for _ in 0..4 {
+            while self.take().is_some() {}
+            for n in self.flying().collect::<Vec<_>>() {
+                let hangs = n % NAMESPACES.len() == namespace;
+                let ended = if hangs { Ended::Failed(true) } else { Ended::Written };
+                self.end(n, ended);
+            }
+            self.now += Duration::from_secs(2);
+        }
+    }
+
+    fn end(&mut self, n: usize, ended: Ended) {
         let end = match ended {
             Ended::Written => End::Written,
             Ended::Settled => End::Settled,
@@ -440,20 +517,22 @@ proptest! {
             match happening {
                 Happening::Give(batch) => model.give(&batch),
                 Happening::Take => drop(model.take()),
-                Happening::End(nth, ended) => model.end(nth, ended),
+                Happening::End(nth, ended) => model.end_nth(nth, ended),
+                Happening::Hang(namespace) => model.hang(namespace),
                 Happening::Wait(milliseconds) => model.now += Duration::from_millis(milliseconds),
             }
         }
         // From now on all goes well.
         for _ in 0..20 * KEYS {
             while model.take().is_some() {}
-            model.end(0, Ended::Written);
+            model.end_nth(0, Ended::Written);
             model.now = model.queue.due(model.now).unwrap_or(model.now).max(model.now);
         }
         let open: Vec<usize> = (0..KEYS).filter(|n| model.known[*n].is_open).collect();
         prop_assert!(open.is_empty(), "{open:?}");
         prop_assert!(model.queue.orders.is_empty() && model.queue.lanes.is_empty());
         prop_assert!(model.queue.later.is_empty());
+        prop_assert_eq!(model.queue.stuck.due(), None);
         prop_assert_eq!(model.queue.pending(), Pending::default());
     }
 }

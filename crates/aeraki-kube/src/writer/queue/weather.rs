@@ -1,4 +1,5 @@
-//! Whether it is the API server that fails, and not this or that object: then it is asked seldom, until it is well.
+//! Whether it is the API server that fails, or all of a namespace, and not this or that object: then it is asked seldom,
+//! until it is well.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -7,15 +8,14 @@ use aeraki_core::FilterKey;
 
 use crate::watch::backoff::pause_after;
 
-/// So many objects that failed with no success in between make a storm.
-const STORM: usize = 32;
-
 /// The longest time between two probes.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// What the last tries say of the API server as a whole.
-#[derive(Debug, Default)]
+/// What the last tries say of all objects as a whole.
+#[derive(Debug)]
 pub(super) struct Weather {
+    /// So many objects that failed with no success in between make it foul.
+    storm: usize,
     /// Whose tries failed since the last success; no more than it takes.
     failing: BTreeSet<FilterKey>,
     /// Probes that failed in a row.
@@ -24,9 +24,19 @@ pub(super) struct Weather {
 }
 
 impl Weather {
+    /// Fair weather, until so many objects have failed with no success in between.
+    pub(super) const fn foul_after(storm: usize) -> Self {
+        Self {
+            storm,
+            failing: BTreeSet::new(),
+            probes: 0,
+            next_probe: None,
+        }
+    }
+
     /// Whether one request at a time is enough.
     pub(super) fn is_foul(&self) -> bool {
-        self.failing.len() >= STORM
+        self.failing.len() >= self.storm
     }
 
     /// From when on the next request may be sent, in foul weather.
@@ -37,7 +47,7 @@ impl Weather {
     /// The API server did what it was asked, or had its reasons not to. Whether that is news.
     pub(super) fn clear(&mut self) -> bool {
         let was_foul = self.is_foul();
-        *self = Self::default();
+        *self = Self::foul_after(self.storm);
         was_foul
     }
 
@@ -64,6 +74,8 @@ impl Weather {
 mod tests {
     use super::*;
 
+    const STORM: usize = 32;
+
     fn key(n: usize) -> FilterKey {
         FilterKey {
             namespace: "shop".into(),
@@ -73,7 +85,7 @@ mod tests {
 
     #[test]
     fn many_objects_that_fail_make_a_storm_and_one_alone_never_does() {
-        let (mut weather, now) = (Weather::default(), Instant::now());
+        let (mut weather, now) = (Weather::foul_after(STORM), Instant::now());
         for _ in 0..1000 {
             weather.worsen(&key(0), now, 1.0, None);
         }
@@ -92,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_server_that_asks_for_a_rest_gets_it() {
-        let (mut weather, now) = (Weather::default(), Instant::now());
+        let (mut weather, now) = (Weather::foul_after(STORM), Instant::now());
         for n in 0..STORM {
             weather.worsen(&key(n), now, 1.0, Some(Duration::from_secs(7)));
         }
