@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use aeraki_testbed::Usage;
 use anyhow::{Context as _, Result, bail};
 use tokio::time::sleep;
 
@@ -18,15 +19,6 @@ pub(crate) struct Controller {
     child: Child,
     log: PathBuf,
     began: Instant,
-}
-
-/// What the system says of the memory of a process.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Memory {
-    /// The most that was ever resident, in MiB.
-    pub(crate) peak: f64,
-    /// What is resident now, in MiB.
-    pub(crate) now: f64,
 }
 
 impl Controller {
@@ -99,31 +91,9 @@ impl Controller {
         Ok(())
     }
 
-    /// Seconds of processor time so far.
-    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, fields) = stat.rsplit_once(')').context("a line of stat")?;
-        let ticks = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(str::parse::<f64>);
-        // USER_HZ is 100 on every Linux.
-        Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
-    }
-
-    /// Its memory.
-    pub(crate) fn memory(&self) -> Result<Memory> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let mebibytes = |name: &str| -> Result<f64> {
-            let line = status.lines().find(|line| line.starts_with(name));
-            let kib = line.and_then(|line| line.split_whitespace().nth(1));
-            Ok(kib.with_context(|| format!("no {name}"))?.parse::<f64>()? / 1024.0)
-        };
-        Ok(Memory {
-            peak: mebibytes("VmHWM")?,
-            now: mebibytes("VmRSS")?,
-        })
+    /// What it has used so far.
+    pub(crate) fn usage(&self) -> Result<Usage> {
+        Usage::of(self.child.id())
     }
 }
 

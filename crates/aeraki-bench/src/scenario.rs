@@ -47,7 +47,7 @@ pub(crate) async fn run(
     if let Some(length) = burst {
         row.burst = Some(self::burst(&mut mesh, &mut aeraki, length).await?);
     }
-    row.peak_rss_mib = aeraki.memory()?.peak;
+    row.peak_rss_mib = aeraki.usage()?.peak_mib;
     Ok(())
 }
 
@@ -56,10 +56,10 @@ async fn idle(program: &Path, source: Source, row: &mut Row) -> Result<()> {
     let mut aeraki = Controller::start(program, mesh.place(), source, &mesh.istiod.address())?;
     aeraki.planned().await?;
     sleep(LULL).await;
-    let before = aeraki.cpu_seconds()?;
+    let before = aeraki.usage()?.cpu_seconds;
     sleep(IDLE).await;
-    row.idle_cpu_percent = (aeraki.cpu_seconds()? - before) / IDLE.as_secs_f64() * 100.0;
-    row.idle_rss_mib = aeraki.memory()?.now;
+    row.idle_cpu_percent = (aeraki.usage()?.cpu_seconds - before) / IDLE.as_secs_f64() * 100.0;
+    row.idle_rss_mib = aeraki.usage()?.resident_mib;
     Ok(())
 }
 
@@ -70,10 +70,10 @@ async fn start(mesh: &mut Mesh, aeraki: &mut Controller, row: &mut Row) -> Resul
         sleep(Duration::from_millis(10)).await;
     }
     row.start_to_all_s = aeraki.age().as_secs_f64();
-    row.start_cpu_s = aeraki.cpu_seconds()?;
+    row.start_cpu_s = aeraki.usage()?.cpu_seconds;
     row.api_calls_at_start = mesh.api_server.calls().values().sum();
     sleep(LULL).await;
-    row.steady_rss_mib = aeraki.memory()?.now;
+    row.steady_rss_mib = aeraki.usage()?.resident_mib;
     Ok(())
 }
 
@@ -109,19 +109,19 @@ async fn until_written(
 
 async fn noop_pushes(mesh: &Mesh, aeraki: &Controller, row: &mut Row) -> Result<()> {
     sleep(LULL).await;
-    let (writes, cpu) = (mesh.api_server.writes(), aeraki.cpu_seconds()?);
+    let (writes, cpu) = (mesh.api_server.writes(), aeraki.usage()?.cpu_seconds);
     for _ in 0..NOOP_PUSHES {
         mesh.istiod.push();
         sleep(Duration::from_millis(250)).await;
     }
     sleep(LULL).await;
     row.writes_on_noop = mesh.api_server.writes() - writes;
-    row.noop_push_cpu_ms = (aeraki.cpu_seconds()? - cpu) / f64::from(NOOP_PUSHES) * 1_000.0;
+    row.noop_push_cpu_ms = (aeraki.usage()?.cpu_seconds - cpu) / f64::from(NOOP_PUSHES) * 1_000.0;
     Ok(())
 }
 
 async fn reconnects(mesh: &mut Mesh, aeraki: &mut Controller, row: &mut Row) -> Result<()> {
-    let (writes, before) = (mesh.api_server.writes(), aeraki.memory()?.now);
+    let (writes, before) = (mesh.api_server.writes(), aeraki.usage()?.resident_mib);
     for _ in 0..RECONNECTS {
         let streams = mesh.istiod.seen().tokens.len();
         mesh.istiod.break_off();
@@ -132,13 +132,13 @@ async fn reconnects(mesh: &mut Mesh, aeraki: &mut Controller, row: &mut Row) -> 
     }
     sleep(LULL).await;
     row.writes_on_reconnect = mesh.api_server.writes() - writes;
-    row.reconnect_growth_mib = aeraki.memory()?.now - before;
+    row.reconnect_growth_mib = aeraki.usage()?.resident_mib - before;
     Ok(())
 }
 
 /// Changes at a steady rate, each of another service, round and round.
 async fn burst(mesh: &mut Mesh, aeraki: &mut Controller, length: Duration) -> Result<Burst> {
-    let (writes, cpu) = (mesh.api_server.writes(), aeraki.cpu_seconds()?);
+    let (writes, cpu) = (mesh.api_server.writes(), aeraki.usage()?.cpu_seconds);
     let began = Instant::now();
     let mut last = vec![None; mesh.size];
     let mut changes = 0;
@@ -176,7 +176,7 @@ async fn burst(mesh: &mut Mesh, aeraki: &mut Controller, length: Duration) -> Re
         seconds,
         settled_s,
         writes: mesh.api_server.writes() - writes,
-        cpu_s: aeraki.cpu_seconds()? - cpu,
-        rss_mib: aeraki.memory()?.now,
+        cpu_s: aeraki.usage()?.cpu_seconds - cpu,
+        rss_mib: aeraki.usage()?.resident_mib,
     })
 }

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::case::Case;
 use crate::mesh::Programs;
 use crate::suite::{self, Choice, Plan};
-use crate::{demo, isolation, measure};
+use crate::{demo, isolation, measure, overhead};
 
 #[derive(Parser)]
 #[command(
@@ -52,6 +52,9 @@ struct Cli {
     /// Measure instead what a change costs those who are calling, and print tables
     #[arg(long, conflicts_with_all = ["protocols", "names", "list", "demo"])]
     measure: bool,
+    /// Measure instead what each protocol's filter costs against plain TCP, and print a table
+    #[arg(long, conflicts_with_all = ["protocols", "names", "list", "demo", "measure"])]
+    overhead: bool,
     /// How long each part of a demonstration takes, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "demo")]
     seconds: u64,
@@ -102,6 +105,7 @@ fn run(cli: Cli) -> Result<bool> {
                     demo::play(protocol, programs, act).await.map(|()| true)
                 }
                 None if cli.measure => measure::run(programs).await.map(|()| true),
+                None if cli.overhead => overhead::run(programs).await.map(|()| true),
                 None => suite::run(&cases, programs, &plan).await,
             }
         };

@@ -14,12 +14,16 @@ use crate::mesh::{Mesh, Pod, PodOptions};
 use crate::served::{self, Served};
 
 pub(crate) use demo::DEMO;
-pub(crate) use measure::SUBJECT;
+pub(crate) use measure::{LOAD, SUBJECT};
 
 mod demo;
 mod measure;
+mod trouble;
 
-pub(crate) const CASES: &[Case] = &[
+/// The cases, by what they are about.
+pub(crate) const CASES: [&[Case]; 2] = [USE, trouble::CASES];
+
+const USE: &[Case] = &[
     Case {
         name: "dubbo/plain-call",
         proves: "a port `tcp-dubbo` without more leads to the service itself; Dubbo 2.7 and 3.3 call each other",

@@ -13,7 +13,7 @@ use crate::mesh::{Mesh, Pod, PodOptions};
 use crate::wait::until_so;
 
 pub(crate) use demo::DEMO;
-pub(crate) use measure::SUBJECT;
+pub(crate) use measure::{LOAD, SUBJECT};
 
 mod cluster_mode;
 mod credentials;
@@ -24,9 +24,10 @@ mod listeners;
 mod measure;
 mod mirrors;
 mod routing;
+mod trouble;
 
 /// The cases, by what they are about.
-pub(crate) const CASES: [&[Case]; 7] = [
+pub(crate) const CASES: [&[Case]; 8] = [
     routing::CASES,
     mirrors::CASES,
     faults::CASES,
@@ -34,6 +35,7 @@ pub(crate) const CASES: [&[Case]; 7] = [
     cluster_mode::CASES,
     listeners::CASES,
     life::CASES,
+    trouble::CASES,
 ];
 
 const NAMESPACE: &str = "redis";

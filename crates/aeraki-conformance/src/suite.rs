@@ -14,10 +14,9 @@ use crate::{dubbo, kafka, redis, thrift, whole, zookeeper};
 
 /// Every case, in the order of the list.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
-    let protocols = [dubbo::CASES, thrift::CASES].into_iter();
-    let protocols = protocols.chain(redis::CASES);
-    let protocols = protocols.chain([zookeeper::CASES, kafka::CASES]);
-    protocols.chain([whole::CASES]).flatten()
+    let protocols = dubbo::CASES.into_iter().chain(thrift::CASES);
+    let protocols = protocols.chain(redis::CASES).chain(zookeeper::CASES);
+    protocols.chain([kafka::CASES, whole::CASES]).flatten()
 }
 
 /// What is to run.

@@ -13,12 +13,16 @@ use crate::served::{self, Served};
 use crate::wait::{Seen, until};
 
 pub(crate) use demo::DEMO;
-pub(crate) use measure::SUBJECT;
+pub(crate) use measure::{LOAD, SUBJECT};
 
 mod demo;
 mod measure;
+mod trouble;
 
-pub(crate) const CASES: &[Case] = &[
+/// The cases, by what they are about.
+pub(crate) const CASES: [&[Case]; 2] = [USE, trouble::CASES];
+
+const USE: &[Case] = &[
     Case {
         name: "thrift/plain-call",
         proves: "a port `tcp-thrift` without more: framed, unframed and THeader, binary and compact are detected",
@@ -99,6 +103,7 @@ const PORT: u16 = 9090;
 /// A client pod, and two servers that answer with their names.
 struct Thrift {
     client: Client,
+    pod: Arc<Pod>,
     v1: Arc<Pod>,
     v2: Arc<Pod>,
 }
@@ -112,6 +117,7 @@ impl Thrift {
         let pod = mesh.pod(&PodOptions::new(NAMESPACE, "client")).await?;
         Ok(Self {
             client: mesh.python(&pod, "thrift", "client.py")?,
+            pod,
             v1: server(mesh, "v1").await?,
             v2: server(mesh, "v2").await?,
         })

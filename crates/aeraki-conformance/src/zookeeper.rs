@@ -12,13 +12,19 @@ use crate::mesh::{Mesh, Pod, PodOptions};
 use crate::wait::{Seen, until, until_so};
 
 pub(crate) use demo::DEMO;
+pub(crate) use measure::LOAD;
 
 mod demo;
+mod measure;
+mod trouble;
 
 const NAMESPACE: &str = "zookeeper";
 const PORT: u16 = 2181;
 
-pub(crate) const CASES: &[Case] = &[
+/// The cases, by what they are about.
+pub(crate) const CASES: [&[Case]; 2] = [USE, trouble::CASES];
+
+const USE: &[Case] = &[
     Case {
         name: "zookeeper/create-get-watch",
         proves: "a port `tcp-zookeeper`: calls and watches go through the filter, which counts each opcode",
@@ -152,7 +158,8 @@ async fn server(mesh: &Mesh, version: &str) -> Result<Arc<Pod>> {
             // Who finds nobody at first waits in vain.
             "patience": 1,
         });
-        Ok(beside.ask(&open).await.is_ok())
+        let opened = beside.ask(&open).await;
+        Ok(opened.is_ok_and(|answer| answer.get("error").is_none()))
     })
     .await?;
     let close = json!({"do": "close", "connection": "probe"});

@@ -31,6 +31,7 @@ pub use istiod::Istiod;
 pub use named::Named;
 pub use process::Process;
 pub use sidecar::{Sidecar, SidecarOptions};
+pub use usage::Usage;
 
 mod apiserver;
 mod audit;
@@ -52,4 +53,5 @@ mod ports;
 mod process;
 mod ready;
 mod sidecar;
+mod usage;
 mod warden;

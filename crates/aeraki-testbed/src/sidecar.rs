@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::plain_http;
 use crate::process::Process;
 use crate::ready::ready;
-use crate::{Istiod, Testbed};
+use crate::{Istiod, Testbed, Usage};
 
 /// Who the sidecar says it is.
 #[derive(Clone, Debug)]
@@ -167,6 +167,12 @@ impl Sidecar {
         let admin = admin_address(&admin_file).context("the file was there")?;
         let process = Mutex::new(process);
         Ok(Self { process, admin })
+    }
+
+    /// What Envoy has used so far.
+    pub fn usage(&self) -> Result<Usage> {
+        let process = self.process.lock().expect("no panic under the lock");
+        Usage::of(process.id())
     }
 
     /// The address of the admin page.

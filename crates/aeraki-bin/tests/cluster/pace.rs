@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use aeraki_testbed::Usage;
 use futures::stream::{self, StreamExt as _};
 use kube::Api;
 use kube::api::{
@@ -74,29 +75,8 @@ fn destination_rule(index: usize) -> Value {
             {"name": "v1", "labels": {"version": "v1"}}, {"name": "v2", "labels": {"version": "v2"}}]}})
 }
 
-/// Peak and present memory in MiB.
-fn memory(aeraki: &Aeraki) -> (u64, u64) {
-    let path = format!("/proc/{}/status", aeraki.process.id());
-    let status = std::fs::read_to_string(path).unwrap();
-    let kib = |name: &str| -> u64 {
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    };
-    (kib("VmHWM") / 1024, kib("VmRSS") / 1024)
-}
-
-/// Seconds of processor time.
-fn cpu_seconds(aeraki: &Aeraki) -> f64 {
-    let path = format!("/proc/{}/stat", aeraki.process.id());
-    let stat = std::fs::read_to_string(path).unwrap();
-    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
-    let ticks: f64 = fields
-        .skip(11)
-        .take(2)
-        .map(|ticks| ticks.parse::<f64>().unwrap())
-        .sum();
-    // USER_HZ is 100 on every Linux.
-    ticks / 100.0
+fn usage(aeraki: &Aeraki) -> Usage {
+    Usage::of(aeraki.process.id()).unwrap()
 }
 
 /// As many services as the case has, or as `AERAKI_SERVICES` says.
@@ -158,9 +138,13 @@ async fn from_a_change_to_its_filter(#[case] source: &str, #[case] usual: usize)
         sorted.sort_unstable();
         sorted[(sorted.len() - 1) * part / 100]
     };
-    let (peak, now) = memory(&aeraki);
+    let Usage {
+        peak_mib: peak,
+        resident_mib: now,
+        ..
+    } = usage(&aeraki);
     println!(
-        "{source}, {services} services, {} changes: after the API server's answer p50 {:?} p99 {:?}; with it p50 {:?} p99 {:?}; peak {peak} MiB, now {now} MiB",
+        "{source}, {services} services, {} changes: after the API server's answer p50 {:?} p99 {:?}; with it p50 {:?} p99 {:?}; peak {peak:.0} MiB, now {now:.0} MiB",
         times.len(),
         percentile(50, |t| t.0),
         percentile(99, |t| t.0),
@@ -186,23 +170,27 @@ async fn from_the_start_to_all_filters(#[case] source: &str, #[case] usual: usiz
     let world = World::empty().await;
     let idle = world.start(&[]);
     idle.until_synced().await;
-    let (_, without_services) = memory(&idle);
+    let without_services = usage(&idle).resident_mib;
     assert!(idle.end());
     fill(&world, services).await;
     let began = Instant::now();
     let aeraki = world.start(&[&format!("--config-source={source}")]);
     aeraki.until_synced().await;
     let synced = began.elapsed();
-    let (when_synced, _) = memory(&aeraki);
+    let when_synced = usage(&aeraki).resident_mib;
     until_all_are_written(&aeraki, 2 * services).await;
     let written = began.elapsed();
-    let (peak, now) = memory(&aeraki);
+    let Usage {
+        peak_mib: peak,
+        resident_mib: now,
+        ..
+    } = usage(&aeraki);
     assert!(aeraki.end());
     let again = Instant::now();
     let aeraki = world.start(&[&format!("--config-source={source}")]);
     aeraki.until_synced().await;
     println!(
-        "{source}, {services} services: all seen after {synced:?}, {} EnvoyFilters written after {written:?}; a restart has seen all after {:?}; peak {peak} MiB ({when_synced} MiB when all was seen), now {now} MiB, idle without services {without_services} MiB",
+        "{source}, {services} services: all seen after {synced:?}, {} EnvoyFilters written after {written:?}; a restart has seen all after {:?}; peak {peak:.0} MiB ({when_synced:.0} MiB when all was seen), now {now:.0} MiB, idle without services {without_services:.0} MiB",
         2 * services,
         again.elapsed()
     );
@@ -281,7 +269,7 @@ async fn creation_of_all_filters_next_to_a_plain_loop(#[case] source: &str, #[ca
         let aeraki = world.start(&[&format!("--config-source={source}")]);
         until_all_are_written(&aeraki, 2 * services).await;
         let by_aeraki = began.elapsed();
-        let seconds = cpu_seconds(&aeraki);
+        let seconds = usage(&aeraki).cpu_seconds;
         assert!(aeraki.end());
         let filters = filters(&world).await;
         assert_eq!(filters.len(), 2 * services);

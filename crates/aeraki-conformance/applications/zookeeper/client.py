@@ -2,7 +2,7 @@
 
 {"do": "open", "connection": "a", "host": …, "port": …}     a session, under a name, within "patience" seconds
 {"do": "create", "connection": "a", "path": …, "value": …}
-{"do": "set", …}  {"do": "get", …}  {"do": "exists", …}  {"do": "delete", …}  {"do": "children", …}
+{"do": "set", …}  {"do": "get", …, "times": 1}  {"do": "exists", …}  {"do": "delete", …}  {"do": "children", …}
 {"do": "watch", "connection": "a", "path": …}               a get that leaves a watch
 {"do": "send", "connection": "a", "path": …}                a get whose answer nobody waits for …
 {"do": "receive", "connection": "a"}                        … until this does
@@ -18,6 +18,7 @@ import sys
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException
+from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.retry import KazooRetry
 
 logging.basicConfig(level=logging.INFO)
@@ -58,7 +59,9 @@ def do(request):
             client.set(path, request["value"].encode())
             return {"value": path}
         case "get":
-            return text(client.get(path))
+            for _ in range(request.get("times", 1)):
+                got = client.get(path)
+            return text(got)
         case "watch":
             return text(client.get(path, watch=session.on_event))
         case "exists":
@@ -87,7 +90,7 @@ def do(request):
 for line in sys.stdin:
     try:
         said = do(json.loads(line))
-    except KazooException as error:
+    except (KazooException, KazooTimeoutError) as error:
         said = {"error": f"{type(error).__name__}: {error}"}
     except Exception as error:  # Whatever it is, whoever asked must hear it.
         said = {"failure": f"{type(error).__name__}: {error}"}

@@ -1,10 +1,13 @@
-//! Everything to one version or the other.
+//! Everything to one version or the other; and many calls in a row.
 
+use anyhow::Result;
 use futures::FutureExt as _;
 use serde_json::json;
 
-use super::{Dubbo, GREETER, rules};
+use super::{Dubbo, GREETER, PORT, rules};
+use crate::case::Stage;
 use crate::measure::{Connection, Subject};
+use crate::overhead::{Load, both};
 
 pub(crate) const SUBJECT: Subject = Subject {
     protocol: "dubbo",
@@ -30,3 +33,29 @@ pub(crate) const SUBJECT: Subject = Subject {
         .boxed_local()
     },
 };
+
+pub(crate) const LOAD: Load = Load {
+    protocol: "dubbo",
+    begin: |stage| {
+        async {
+            let server = Dubbo::of(stage).await?.v1.address();
+            both(
+                stage,
+                "dubbo",
+                PORT,
+                server,
+                &format!("interface: {GREETER}"),
+            )
+            .await
+        }
+        .boxed_local()
+    },
+    call: |stage, address, calls| load(stage, address, calls).boxed_local(),
+};
+
+async fn load(stage: &Stage<'_>, address: String, calls: u64) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let request = json!({"calls": calls});
+    let served = dubbo.call_at(super::NEW, &address, request).await?;
+    served.all_by("v1", calls)
+}

@@ -1,12 +1,13 @@
-//! Every key to one server or the other.
+//! Every key to one server or the other; and many calls in a row.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use futures::FutureExt as _;
 use serde_json::{Value, json};
 
 use super::{PORT, Redis, Target, call, service};
 use crate::case::Stage;
 use crate::measure::{Connection, Subject};
+use crate::overhead::{Load, both};
 use crate::served::Served;
 
 pub(crate) const SUBJECT: Subject = Subject {
@@ -68,4 +69,26 @@ pub(super) async fn set(stage: &Stage<'_>, connection: Connection, prefix: &str)
         return Ok(Served::once(Err(reason.clone())));
     }
     Ok(Served::once(Ok(redis.has(&key).await?)))
+}
+
+pub(crate) const LOAD: Load = Load {
+    protocol: "redis",
+    begin: |stage| {
+        async {
+            let server = Redis::of(stage).await?.v1.pod.address();
+            both(stage, "redis", PORT, server, "").await
+        }
+        .boxed_local()
+    },
+    call: |stage, address, calls| load(stage, address, calls).boxed_local(),
+};
+
+async fn load(stage: &Stage<'_>, address: String, calls: u64) -> Result<()> {
+    let redis = Redis::of(stage).await?;
+    let set: &[&str] = &["SET", "load", "1"];
+    let commands = vec![set; usize::try_from(calls)?];
+    let answers = call(&redis.client, &Target::at(&address, PORT), &commands).await?;
+    let failed = answers.iter().find(|answer| answer.get("error").is_some());
+    ensure!(failed.is_none(), "a call fails: {failed:?}");
+    Ok(())
 }

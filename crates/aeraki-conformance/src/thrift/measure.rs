@@ -1,10 +1,14 @@
-//! Everything to one version or the other.
+//! Everything to one version or the other; and many calls in a row.
 
+use anyhow::Result;
 use futures::FutureExt as _;
 use serde_json::json;
 
-use super::{Thrift, rule};
+use super::{PORT, Thrift, rule};
+use crate::case::Stage;
 use crate::measure::{Connection, Subject};
+use crate::overhead::{Load, both};
+use crate::served::Served;
 
 pub(crate) const SUBJECT: Subject = Subject {
     protocol: "thrift",
@@ -23,3 +27,22 @@ pub(crate) const SUBJECT: Subject = Subject {
         .boxed_local()
     },
 };
+
+pub(crate) const LOAD: Load = Load {
+    protocol: "thrift",
+    begin: |stage| {
+        async {
+            let server = Thrift::of(stage).await?.v1.address();
+            both(stage, "thrift", PORT, server, "").await
+        }
+        .boxed_local()
+    },
+    call: |stage, address, calls| load(stage, address, calls).boxed_local(),
+};
+
+async fn load(stage: &Stage<'_>, address: String, calls: u64) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let request =
+        json!({"address": format!("{address}:{PORT}"), "method": "SayHello", "calls": calls});
+    Served::of(&thrift.client.ask(&request).await?)?.all_by("v1", calls)
+}
