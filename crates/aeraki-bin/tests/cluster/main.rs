@@ -15,4 +15,5 @@ mod panics;
 mod proxies;
 mod secrets;
 mod tasks;
+mod webhooks;
 mod world;

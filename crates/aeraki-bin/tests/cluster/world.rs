@@ -24,7 +24,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const ENVOY_FILTER: &str = "networking.istio.io/v1alpha3/EnvoyFilter";
 
 /// What a test may leave behind.
-const KINDS: [&str; 6] = [
+const KINDS: [&str; 7] = [
+    "admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration",
     ENVOY_FILTER,
     "events.k8s.io/v1/Event",
     "networking.istio.io/v1/VirtualService",
@@ -90,7 +91,7 @@ impl World {
         for object in objects {
             let meta = &object["metadata"];
             let (namespace, name) = (
-                meta["namespace"].as_str().unwrap(),
+                meta["namespace"].as_str().unwrap_or_default(),
                 meta["name"].as_str().unwrap(),
             );
             self.cluster.delete(kind, namespace, name).await.unwrap();

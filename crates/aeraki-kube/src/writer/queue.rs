@@ -279,7 +279,10 @@ impl Queue {
         let ready = (self.has_place() && !self.lanes.is_empty()).then_some(now);
         let stuck = self.has_place_for_stuck().then(|| self.stuck.due());
         let later = self.later.first_key_value().map(|((due, _), _)| *due);
-        let due = [ready, stuck.flatten(), later].into_iter().flatten().min()?;
+        let due = [ready, stuck.flatten(), later]
+            .into_iter()
+            .flatten()
+            .min()?;
         Some(
             self.weather
                 .next_probe()

@@ -114,10 +114,7 @@ mod tests {
     #[test]
     fn what_mostly_passes_is_told_at_once_when_many_share_it() {
         let mut log = Log::default();
-        let shared = |sharing| Followup {
-            sharing,
-            ..nth(1)
-        };
+        let shared = |sharing| Followup { sharing, ..nth(1) };
         assert!(!log.is_news(trouble(Reason::Late), &shared(MANY - 1)));
         assert!(log.is_news(trouble(Reason::Late), &shared(MANY)));
         assert!(!log.is_news(trouble(Reason::Late), &shared(MANY + 1)));

@@ -461,7 +461,11 @@ impl Model {
             while self.take().is_some() {}
             for n in self.flying().collect::<Vec<_>>() {
                 let hangs = n % NAMESPACES.len() == namespace;
-                let ended = if hangs { Ended::Failed(true) } else { Ended::Written };
+                let ended = if hangs {
+                    Ended::Failed(true)
+                } else {
+                    Ended::Written
+                };
                 self.end(n, ended);
             }
             self.now += Duration::from_secs(2);
