@@ -177,6 +177,8 @@ impl Scene {
         };
         let over = |filters: &Filters| phase.is_over(&without_foreign(filters));
         let filters = self.world.until(&what, over).await;
+        // Nothing may be left for it to do; but it must have looked.
+        second.until_synced().await;
         assert!(second.end(), "{what}");
         assert_eq!(filters["shop/theirs"], self.foreign, "{what}");
         // Each write once, by the one or by the other, and no other: so nothing was ever absent in between.
