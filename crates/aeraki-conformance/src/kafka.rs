@@ -176,10 +176,9 @@ async fn gated(stage: &Stage<'_>) -> Result<()> {
     stage
         .apply(&services(&kafka.broker.address().to_string()))
         .await?;
-    stage.controller().start_with(stage.bed(), ON).await?;
-    let result = passes_gated(stage, &kafka).await;
-    stage.controller().start(stage.bed()).await?;
-    result?;
+    stage
+        .with_settings(ON, async || passes_gated(stage, &kafka).await)
+        .await?;
     stage.settled().await?;
     kafka.passes(stage, "off-again").await
 }

@@ -89,6 +89,21 @@ impl Mesh {
         &self.controller
     }
 
+    /// Acts while the controller has these settings. Afterwards it has the usual ones, whatever came of it.
+    pub(crate) async fn with_settings(
+        &self,
+        settings: Settings,
+        act: impl AsyncFnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let started = self.controller.start_with(&self.bed, settings).await;
+        let result = match started {
+            Ok(()) => act().await,
+            Err(error) => Err(error),
+        };
+        self.controller.start(&self.bed).await?;
+        result
+    }
+
     pub(crate) fn expect(&self, code: &str, case: &str) {
         let mut expected = self.expected.lock().expect("no panic under the lock");
         expected.push((code.to_owned(), case.to_owned()));
