@@ -16,7 +16,7 @@ use crate::network::Network;
 use crate::wait::until_so;
 
 use controller::Controller;
-pub(crate) use controller::Settings;
+pub(crate) use controller::{LOCALHOST_LISTENERS, Settings};
 use marker::Marker;
 pub use pod::{Pod, PodOptions};
 

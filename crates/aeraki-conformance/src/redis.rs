@@ -21,19 +21,21 @@ mod demo;
 mod faults;
 mod life;
 mod listeners;
+mod loopback;
 mod measure;
 mod mirrors;
 mod routing;
 mod trouble;
 
 /// The cases, by what they are about.
-pub(crate) const CASES: [&[Case]; 8] = [
+pub(crate) const CASES: [&[Case]; 9] = [
     routing::CASES,
     mirrors::CASES,
     faults::CASES,
     credentials::CASES,
     cluster_mode::CASES,
     listeners::CASES,
+    loopback::CASES,
     life::CASES,
     trouble::CASES,
 ];

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::case::{Case, Stage, Turn};
 use crate::client::Client;
-use crate::mesh::{Mesh, Pod, PodOptions};
+use crate::mesh::{LOCALHOST_LISTENERS, Mesh, Pod, PodOptions};
 use crate::served::{self, Served};
 use crate::wait::{Seen, until};
 
@@ -94,6 +94,12 @@ const USE: &[Case] = &[
         proves: "without its VirtualService a service is called as if there had been none",
         turn: Turn::Shared,
         run: |stage| removed(stage).boxed_local(),
+    },
+    Case {
+        name: "thrift/interception-none",
+        proves: "`--localhost-listeners`: a sidecar that captures nothing routes the calls that it gets on loopback",
+        turn: Turn::Alone,
+        run: |stage| interception_none(stage).boxed_local(),
     },
 ];
 
@@ -419,4 +425,28 @@ async fn removed(stage: &Stage<'_>) -> Result<()> {
         .call(stage, "SayHello", calls)
         .await?
         .share("v1", 50, 10)
+}
+
+async fn interception_none(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let pod = PodOptions::new(NAMESPACE, "client-without-interception").without_interception();
+    let pod = stage.pod(&pod).await?;
+    let client = stage.python(&pod, "thrift", "client.py")?;
+    let routes = "  - match: [{method: {exact: SayBye}}]
+    route: [{destination: {host: $CASE.test, subset: v2}}]
+  - route: [{destination: {host: $CASE.test, subset: v1}}]
+";
+    thrift.service(stage, routes).await?;
+    stage
+        .with_settings(LOCALHOST_LISTENERS, async || {
+            stage.settled().await?;
+            for (method, server) in [("SayBye", "v2"), ("SayHello", "v1")] {
+                let address = format!("127.0.0.1:{PORT}");
+                // On one connection, which plain TCP would lead to one server.
+                let request = json!({"address": address, "method": method, "calls": 20});
+                Served::of(&client.ask(&request).await?)?.all_by(server, 20)?;
+            }
+            Ok(())
+        })
+        .await
 }

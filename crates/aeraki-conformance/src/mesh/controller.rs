@@ -19,6 +19,9 @@ const SECRETS: &str = "--secret-namespaces=redis";
 /// Environment variables, and their values.
 pub(crate) type Settings = &'static [(&'static str, &'static str)];
 
+/// Aeraki patches the listeners on loopback too.
+pub(crate) const LOCALHOST_LISTENERS: Settings = &[("AERAKI_LOCALHOST_LISTENERS", "true")];
+
 /// The controller's process, and what it needs to start again.
 #[derive(Debug)]
 pub(crate) struct Controller {

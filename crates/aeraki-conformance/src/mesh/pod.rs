@@ -23,6 +23,7 @@ pub struct PodOptions {
     labels: BTreeMap<String, String>,
     metadata: BTreeMap<String, String>,
     environment: Vec<(String, String)>,
+    interception: bool,
 }
 
 impl PodOptions {
@@ -34,6 +35,7 @@ impl PodOptions {
             labels: BTreeMap::new(),
             metadata: BTreeMap::new(),
             environment: vec![],
+            interception: true,
         }
     }
 
@@ -58,6 +60,15 @@ impl PodOptions {
         self
     }
 
+    /// Nothing is led through the sidecar: whoever wants to use it connects to a listener of its own on loopback.
+    #[must_use]
+    pub fn without_interception(mut self) -> Self {
+        self.interception = false;
+        // Else istiod would have it listen on ports below 1024 too, which its user may not.
+        self.metadata("INTERCEPTION_MODE", "NONE")
+            .metadata("UNPRIVILEGED_POD", "true")
+    }
+
     pub(super) fn network_name(&self) -> String {
         format!("{}.{}", self.name, self.namespace)
     }
@@ -76,7 +87,9 @@ pub struct Pod {
 impl Pod {
     pub(super) async fn start(mesh: &Mesh, options: &PodOptions) -> Result<Self> {
         let network = mesh.network.namespace(&options.network_name())?;
-        network.capture()?;
+        if options.interception {
+            network.capture()?;
+        }
         register(mesh, options, network.address()).await?;
         let address = network.address().to_string();
         let mut sidecar = SidecarOptions::new(&options.namespace, &options.name)
