@@ -16,6 +16,7 @@ pub(crate) use demo::DEMO;
 pub(crate) use measure::{LOAD, SUBJECT};
 
 mod cluster_mode;
+mod command_line;
 mod credentials;
 mod demo;
 mod faults;
@@ -28,7 +29,7 @@ mod routing;
 mod trouble;
 
 /// The cases, by what they are about.
-pub(crate) const CASES: [&[Case]; 9] = [
+pub(crate) const CASES: [&[Case]; 10] = [
     routing::CASES,
     mirrors::CASES,
     faults::CASES,
@@ -36,6 +37,7 @@ pub(crate) const CASES: [&[Case]; 9] = [
     cluster_mode::CASES,
     listeners::CASES,
     loopback::CASES,
+    command_line::CASES,
     life::CASES,
     trouble::CASES,
 ];
