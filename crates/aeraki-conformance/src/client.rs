@@ -75,8 +75,14 @@ impl Conversation {
         let line = format!("{request}\n");
         self.requests.write_all(line.as_bytes()).await?;
         self.requests.flush().await?;
-        let answer = self.answers.next_line().await?;
-        let answer = answer.context("it has ended: its log says why")?;
-        Ok(serde_json::from_str(&answer)?)
+        let answer = loop {
+            let line = self.answers.next_line().await?;
+            let line = line.context("it has ended: its log says why")?;
+            // Some libraries print something of their own.
+            if line.starts_with('{') {
+                break line;
+            }
+        };
+        serde_json::from_str(&answer).with_context(|| format!("it says {answer}"))
     }
 }
