@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 /// The status and the body of the answer.
-pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, String)> {
+pub async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, String)> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get(path)

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::plain_http;
 use crate::process::Process;
 use crate::ready::ready;
+use crate::stats::StatsMatcher;
 use crate::{Istiod, Testbed, Usage};
 
 /// Who the sidecar says it is.
@@ -26,6 +27,7 @@ pub struct SidecarOptions {
     metadata: Map<String, Value>,
     admin: SocketAddr,
     launcher: Vec<String>,
+    stats: Option<StatsMatcher>,
 }
 
 impl SidecarOptions {
@@ -47,6 +49,7 @@ impl SidecarOptions {
             metadata,
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             launcher: vec![],
+            stats: None,
         }
     }
 
@@ -80,6 +83,14 @@ impl SidecarOptions {
         self
     }
 
+    /// Statistics as Istio's agent has them with this `proxyStatsMatcher`: few but those that it lets through, with labels in
+    /// Istio's way. Without this Envoy publishes all that it counts, as it does by itself.
+    #[must_use]
+    pub fn stats(mut self, matcher: &StatsMatcher) -> Self {
+        self.stats = Some(matcher.clone());
+        self
+    }
+
     /// How istiod's debug pages call it.
     pub fn proxy_id(&self) -> String {
         format!("{}.{}", self.pod, self.namespace)
@@ -102,6 +113,7 @@ impl SidecarOptions {
         metadata.insert("NAMESPACE".to_owned(), self.namespace.as_str().into());
         metadata.insert("INSTANCE_IPS".to_owned(), self.address.as_str().into());
         let ads = json!({"ads": {}, "resource_api_version": "V3"});
+        let stats = self.stats.as_ref().map(StatsMatcher::as_stats_config);
         json!({
             "node": {
                 "id": self.node_id(),
@@ -119,6 +131,7 @@ impl SidecarOptions {
             },
             "static_resources": {"clusters": [cluster("xds-grpc", istiod.grpc_plain)]},
             "admin": {"address": socket_address(self.admin)},
+            "stats_config": stats,
             // As Istio's own bootstrap has it; Envoy's default refuses many a regex.
             "layered_runtime": {"layers": [{
                 "name": "istio",
