@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use aeraki_testbed::{Cluster, Options, Testbed};
+use aeraki_testbed::{Cluster, Options, StatsMatcher, Testbed};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell, RwLock};
 
 use crate::client::Client;
 use crate::network::Network;
+use crate::statistics::{CONTROLLER, Statistics, documented_matcher};
 use crate::wait::until_so;
 
 use controller::Controller;
@@ -45,6 +46,8 @@ pub struct Mesh {
     network: Network,
     controller: Controller,
     marker: Marker,
+    matcher: StatsMatcher,
+    statistics: Statistics,
     pods: RwLock<BTreeMap<String, Arc<OnceCell<Arc<Pod>>>>>,
     expected: std::sync::Mutex<Vec<(String, String)>>,
     shared: Mutex<HashMap<TypeId, Arc<OnceCell<Shared>>>>,
@@ -68,6 +71,8 @@ impl Mesh {
             network,
             controller,
             marker: Marker::default(),
+            matcher: documented_matcher()?,
+            statistics: Statistics::default(),
             pods: RwLock::default(),
             expected: std::sync::Mutex::default(),
             shared: Mutex::default(),
@@ -102,6 +107,26 @@ impl Mesh {
         };
         self.controller.start(&self.bed).await?;
         result
+    }
+
+    /// What was published so far.
+    pub(crate) fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// Looks at what is published now, by pods of this namespace and the controller. Who cannot be asked may have been stopped by a case.
+    pub(crate) async fn look_at_statistics(&self, namespace: &'static str) {
+        for pod in self.pods().await {
+            if pod.namespace() != namespace {
+                continue;
+            }
+            if let Ok(page) = pod.sidecar().page("/stats/prometheus").await {
+                self.statistics.saw(namespace, &page);
+            }
+        }
+        if let Ok(page) = self.controller.metrics().await {
+            self.statistics.saw(CONTROLLER, &page);
+        }
     }
 
     pub(crate) fn expect(&self, code: &str, case: &str) {

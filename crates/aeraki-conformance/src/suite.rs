@@ -117,6 +117,9 @@ async fn play(mesh: &Mesh, case: &'static Case, number: u8, output: &Path) -> Ou
     let start = Instant::now();
     let stage = Stage::new(mesh, case, number);
     let mut result = (case.run)(&stage).await;
+    // Before the case's services go, and their statistics with them.
+    stage.look_at_statistics(case.protocol()).await;
+    stage.statistics().played(case);
     if let Err(error) = result {
         let kept = match evidence::keep(&stage, output, &error).await {
             Ok(directory) => format!("see {}", directory.display()),

@@ -5,6 +5,8 @@ use futures::FutureExt as _;
 
 use crate::case::{Case, Stage, Turn};
 
+mod dashboard;
+
 pub(crate) const CASES: &[Case] = &[
     Case {
         name: "whole/no-proxy-refused-anything",
@@ -17,6 +19,12 @@ pub(crate) const CASES: &[Case] = &[
         proves: "the controller had no trouble that it could not name as somebody's own",
         turn: Turn::Last,
         run: |stage| no_error(stage).boxed_local(),
+    },
+    Case {
+        name: "whole/dashboard",
+        proves: "with the settings of `docs/statistics.md` sidecars and controller publish all that the dashboard asks for",
+        turn: Turn::Last,
+        run: |stage| dashboard::finds_all_it_asks_for(stage).boxed_local(),
     },
     Case {
         name: "whole/nothing-is-left",

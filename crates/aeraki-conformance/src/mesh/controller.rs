@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use aeraki_testbed::{Cluster, Process, Testbed};
+use aeraki_testbed::{Cluster, Process, Testbed, plain_http};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::wait::until_so;
 
 const SYNCED: &str = "All config and all EnvoyFilters have been seen";
+
+const SERVING: &str = "Serving health and metrics";
 
 /// It reads no Secret unless somebody says so.
 const SECRETS: &str = "--secret-namespaces=redis";
@@ -115,6 +117,15 @@ impl Controller {
         let status = process.wait()?;
         ensure!(status.success(), "`aeraki run` ends with {status}");
         Ok(())
+    }
+
+    /// What it publishes for Prometheus.
+    pub(crate) async fn metrics(&self) -> Result<String> {
+        let serving = self.said(SERVING)?;
+        let address = serving.last().and_then(|line| line["address"].as_str());
+        let address = address.context("it has not said where it serves")?;
+        let (_, page) = plain_http::get(address.parse()?, "/metrics").await?;
+        Ok(page)
     }
 
     /// The lines of the log, over all starts, that say this.

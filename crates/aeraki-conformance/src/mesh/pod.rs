@@ -96,6 +96,7 @@ impl Pod {
             .address(&address)
             .metadata("LABELS", json!(options.labels))
             .admin(SocketAddr::from((network.address(), ADMIN_PORT)))
+            .stats(&mesh.matcher)
             .launcher(network.enter_as_proxy(&options.environment));
         for (name, value) in &options.metadata {
             sidecar = sidecar.metadata(name, value.as_str());
