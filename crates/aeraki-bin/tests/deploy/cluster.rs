@@ -156,11 +156,32 @@ impl Cluster {
 
     /// `deploy/uninstall.sh`, as its user runs it.
     pub(crate) fn uninstall(&self, arguments: &[&str]) -> Output {
-        let mut script = Command::new(deploy().join("uninstall.sh"));
+        self.script("uninstall.sh", arguments).output().unwrap()
+    }
+
+    /// A script of `deploy/`, as its user runs it.
+    pub(crate) fn script(&self, path: &str, arguments: &[&str]) -> Command {
+        let mut script = Command::new(deploy().join(path));
         script.args(arguments).env("KUBECTL", kubectl());
-        at_home(&mut script, &BED, &BED.kubeconfig())
-            .output()
-            .unwrap()
+        at_home(&mut script, &BED, &BED.kubeconfig());
+        script
+    }
+
+    /// Lets a namespace end that somebody has deleted, as the controller does that this cluster has not.
+    pub(crate) fn end_namespace(&self, name: &str) {
+        let get = ["get", "namespace", name, "--ignore-not-found", "-o", "json"];
+        let text = done(self.kubectl(&get));
+        if text.is_empty() {
+            return;
+        }
+        let mut namespace: Value = serde_json::from_str(&text).unwrap();
+        if namespace["metadata"]["deletionTimestamp"].is_null() {
+            return;
+        }
+        namespace["spec"]["finalizers"] = json!([]);
+        let path = format!("/api/v1/namespaces/{name}/finalize");
+        let replace = ["replace", "--raw", &path, "-f", "-"];
+        done(self.kubectl_with(&replace, &namespace.to_string()));
     }
 
     /// helm in the namespace of the installation.

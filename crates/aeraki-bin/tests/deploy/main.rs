@@ -9,6 +9,7 @@ mod accepted;
 mod chart;
 mod cluster;
 mod definitions;
+mod demo;
 mod documents;
 mod objects;
 mod rbac;
