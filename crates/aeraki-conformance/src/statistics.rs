@@ -322,6 +322,14 @@ mod tests {
     }
 
     #[test]
+    fn page_shows_the_settings_as_they_are() {
+        let page = include_str!("../../../docs/statistics.md");
+        let file = fs::read_to_string(deploy("statistics/istio.yaml")).unwrap();
+        let settings = &file[file.find("meshConfig:").unwrap()..];
+        assert!(page.contains(settings), "{settings}");
+    }
+
+    #[test]
     fn documented_matcher_lets_something_through() {
         let matcher = documented_matcher().unwrap();
         assert!(!matcher.prefixes.is_empty() && !matcher.regexps.is_empty());

@@ -191,6 +191,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn page_explains_every_metric_of_sidecars() {
+        let page = include_str!("../../../../docs/statistics.md");
+        let panels = panels(&dashboard().unwrap()).unwrap();
+        for query in panels.iter().flat_map(|panel| &panel.queries) {
+            for Asked { metric, .. } in promql::asked(query).unwrap() {
+                let name = metric.trim_end_matches("_bucket");
+                assert!(
+                    !name.starts_with("envoy_") || page.contains(name),
+                    "{metric}"
+                );
+            }
+        }
+    }
+
     /// So that it can be imported into any Grafana.
     #[test]
     fn every_panel_asks_the_chosen_data_source() {
