@@ -266,7 +266,7 @@ impl Queue {
             if !self.stuck.is_stuck(&key.namespace) {
                 return Some(key);
             }
-            self.set_aside(key, now);
+            self.set_aside(&key, now);
         }
         self.has_place_for_stuck().then(|| self.stuck.next(now))?
     }

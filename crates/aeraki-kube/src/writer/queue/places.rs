@@ -57,14 +57,14 @@ impl Queue {
     }
 
     /// Lets an order that has left its lane stand aside. Nobody is kept by it at a gate: it may stand for long.
-    pub(super) fn set_aside(&mut self, key: FilterKey, now: Instant) {
-        if let Some(order) = self.orders.get_mut(&key)
+    pub(super) fn set_aside(&mut self, key: &FilterKey, now: Instant) {
+        if let Some(order) = self.orders.get_mut(key)
             && let Place::Ready { ticket, .. } = order.place
         {
             order.place = Place::Aside { ticket };
             self.stuck.set_aside(ticket, key.clone());
         }
-        let freed = self.gates.pass(&key);
+        let freed = self.gates.pass(key);
         self.place_all(&freed, now);
     }
 
