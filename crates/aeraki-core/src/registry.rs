@@ -235,6 +235,7 @@ pub struct Registration {
     codes: &'static [&'static Code],
     checks: &'static [Check],
     outbound_only: bool,
+    counter: &'static str,
     origin: &'static str,
 }
 
@@ -255,6 +256,7 @@ impl Registration {
             codes: &[],
             checks: &[],
             outbound_only: false,
+            counter: "",
             origin: "",
         }
     }
@@ -329,6 +331,14 @@ impl Registration {
         self
     }
 
+    /// The full name of a counter of calls that the Envoy filter has for the service `a.test`, as
+    /// `dubbo.outbound|20880||a.test.request`. By it one sees whether sidecars publish the protocol's statistics.
+    #[must_use]
+    pub const fn counter(mut self, counter: &'static str) -> Self {
+        self.counter = counter;
+        self
+    }
+
     /// The crate that registers it; [`register!`](crate::register) fills it in.
     #[must_use]
     pub const fn origin(mut self, origin: &'static str) -> Self {
@@ -362,6 +372,12 @@ impl Registration {
     #[must_use]
     pub const fn own_codes(&self) -> &'static [&'static Code] {
         self.codes
+    }
+
+    /// The counter of calls for the service `a.test`, if it has named one.
+    #[must_use]
+    pub fn counted_as(&self) -> Option<&'static str> {
+        (!self.counter.is_empty()).then_some(self.counter)
     }
 
     pub(crate) const fn generator(&self) -> &'static dyn Generator {

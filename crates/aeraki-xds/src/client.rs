@@ -15,8 +15,9 @@ use crate::credentials::Credentials;
 use crate::dial::dial;
 use crate::journal::Journal;
 use crate::mailbox::{Mailbox, mailbox};
+use crate::mesh::{self, StatsMatcher};
 use crate::metrics::Metrics;
-use crate::session::{Input, Output, Session};
+use crate::session::{Input, Output, Session, Topic};
 use crate::settings::{Security, Settings, Tls};
 use crate::stream::{Requests, Stream};
 use crate::syncz::{self, Rejection};
@@ -35,8 +36,10 @@ pub struct Client {
     backoff: Backoff,
     renewals: watch::Receiver<()>,
     questions: mpsc::Receiver<Question>,
-    /// Those who wait for the answer to a question that has been sent.
+    /// Those who wait for an answer.
     waiting: Vec<Question>,
+    /// What istiod has been asked and has not answered yet.
+    asked: Option<Topic>,
 }
 
 /// How the rest of the process talks to a running client. Clones talk to the same one.
@@ -47,21 +50,36 @@ pub struct Handle {
     may_ask: bool,
 }
 
-/// Where the answer to a question about the proxies goes.
-type Question = oneshot::Sender<Vec<u8>>;
+/// A question, and where its answer goes.
+#[derive(Debug)]
+struct Question {
+    topic: Topic,
+    answer: oneshot::Sender<Vec<u8>>,
+}
 
-/// No word about the proxies.
+/// Istiod has not told what it was asked.
 #[derive(Debug, Error)]
-pub enum SynczError {
+pub enum TellError {
     /// Istiod tells only whom it knows, and would end the stream of anybody else who asks.
-    #[error("istiod tells of its proxies over TLS only")]
+    #[error("istiod tells such things over TLS only")]
     Plaintext,
     /// The stream ended before the answer, or the client has ended.
     #[error("the stream to istiod ended before it answered")]
     Lost,
-    /// The answer is in no known form.
+    /// The answer about its proxies is in no known form.
     #[error("istiod's answer about its proxies cannot be read")]
-    Unreadable(#[from] syncz::ParseError),
+    UnreadableSyncz(#[from] syncz::ParseError),
+    /// The answer about the mesh is in no known form.
+    #[error("istiod's answer about the mesh cannot be read")]
+    UnreadableMesh(#[from] mesh::ParseError),
+}
+
+impl TellError {
+    /// Whether asking again is of no use.
+    #[must_use]
+    pub const fn is_unreadable(&self) -> bool {
+        matches!(self, Self::UnreadableSyncz(_) | Self::UnreadableMesh(_))
+    }
 }
 
 impl Handle {
@@ -76,15 +94,26 @@ impl Handle {
     ///
     /// # Errors
     /// The stream is not secure or ended meanwhile, or the answer cannot be read.
-    pub async fn rejections(&self) -> Result<Vec<Rejection>, SynczError> {
+    pub async fn rejections(&self) -> Result<Vec<Rejection>, TellError> {
+        Ok(syncz::rejections(&self.ask(Topic::Syncz).await?)?)
+    }
+
+    /// Asks istiod which of their statistics sidecars publish, unless a pod says otherwise. Waits as [`Self::rejections`].
+    ///
+    /// # Errors
+    /// The stream is not secure or ended meanwhile, or the answer cannot be read.
+    pub async fn stats_matcher(&self) -> Result<StatsMatcher, TellError> {
+        Ok(mesh::stats_matcher(&self.ask(Topic::Mesh).await?)?)
+    }
+
+    async fn ask(&self, topic: Topic) -> Result<Vec<u8>, TellError> {
         if !self.may_ask {
-            return Err(SynczError::Plaintext);
+            return Err(TellError::Plaintext);
         }
-        let (question, answer) = oneshot::channel();
-        let sent = self.questions.send(question).await;
-        sent.map_err(|_| SynczError::Lost)?;
-        let json = answer.await.map_err(|_| SynczError::Lost)?;
-        Ok(syncz::rejections(&json)?)
+        let (answer, told) = oneshot::channel();
+        let sent = self.questions.send(Question { topic, answer }).await;
+        sent.map_err(|_| TellError::Lost)?;
+        told.await.map_err(|_| TellError::Lost)
     }
 }
 
@@ -107,6 +136,7 @@ impl Client {
             renewals,
             questions,
             waiting: Vec::new(),
+            asked: None,
         };
         let handle = Handle {
             renewals: renew,
@@ -127,6 +157,7 @@ impl Client {
         loop {
             let end = self.one_stream().await;
             self.waiting.clear();
+            self.asked = None;
             self.feed(Input::Disconnected, None);
             self.metrics.ended(end.reason);
             if end.reason == Reason::Abandoned {
@@ -208,14 +239,38 @@ impl Client {
             self.backoff.reset();
             self.journal.synced();
         }
+        self.ask_next(requests);
     }
 
-    /// One question serves all that wait; whoever has stopped waiting does not count.
+    /// Whoever has stopped waiting does not count.
     fn ask(&mut self, question: Question, requests: &Requests) {
-        self.waiting.retain(|question| !question.is_closed());
+        self.waiting.retain(|question| !question.answer.is_closed());
         self.waiting.push(question);
-        if self.waiting.len() == 1 {
-            self.feed(Input::SynczAsked, Some(requests));
+        self.ask_next(requests);
+    }
+
+    /// An answer does not say what it is about, so one question is asked at a time.
+    fn ask_next(&mut self, requests: &Requests) {
+        if self.asked.is_some() {
+            return;
+        }
+        self.asked = self.waiting.first().map(|question| question.topic);
+        if let Some(topic) = self.asked {
+            self.feed(Input::Asked(topic), Some(requests));
+        }
+    }
+
+    /// One answer serves all that have asked the same.
+    fn tell(&mut self, json: &[u8]) {
+        let Some(topic) = self.asked.take() else {
+            return;
+        };
+        for question in self
+            .waiting
+            .extract_if(.., |question| question.topic == topic)
+        {
+            // Who does not wait any more misses nothing.
+            let _gone = question.answer.send(json.to_vec());
         }
     }
 
@@ -224,12 +279,7 @@ impl Client {
         for output in self.session.on(input) {
             match output {
                 Output::Update(update) => self.mailbox.put(update),
-                Output::Syncz(json) => {
-                    for question in self.waiting.drain(..) {
-                        // Who does not wait any more misses nothing.
-                        let _gone = question.send(json.clone());
-                    }
-                }
+                Output::Told(json) => self.tell(&json),
                 Output::Send(request) => {
                     if request.error_detail.is_some() {
                         self.metrics.reject(&request.type_url);

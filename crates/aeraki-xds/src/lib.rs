@@ -8,11 +8,13 @@
 //! - [`client`] is the loop around it: connections, credentials, deadlines, waiting and trying again. It knows nothing
 //!   of what is in an answer.
 //!
-//! [`syncz`] reads what the proxies make of their configuration, which istiod tells on the same stream.
+//! [`syncz`] reads what the proxies make of their configuration, and [`mesh`] what is set for all of them; istiod tells both
+//! on the same stream.
 
 pub mod backoff;
 pub mod client;
 pub mod collection;
+pub mod mesh;
 pub mod metrics;
 pub mod node;
 pub mod session;

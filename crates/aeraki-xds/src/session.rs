@@ -52,8 +52,27 @@ pub enum Input {
     Disconnected,
     /// It is time to ask for everything again: istiod does not push changes of annotations.
     ResyncDue,
-    /// Somebody wants to know what the proxies make of their configuration.
-    SynczAsked,
+    /// Somebody wants to know something that is no config.
+    Asked(Topic),
+}
+
+/// What istiod tells on the same stream whom it trusts: one of its pages for debugging.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Topic {
+    /// What the proxies make of their configuration.
+    Syncz,
+    /// The mesh's own configuration.
+    Mesh,
+}
+
+impl Topic {
+    /// Istiod's name for it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Syncz => "syncz",
+            Self::Mesh => "mesh",
+        }
+    }
 }
 
 /// What is to be done.
@@ -63,8 +82,8 @@ pub enum Output {
     Send(DiscoveryRequest),
     /// Tell the engine.
     Update(SourceUpdate),
-    /// The answer to [`Input::SynczAsked`], in JSON.
-    Syncz(Vec<u8>),
+    /// The answer to [`Input::Asked`], in JSON.
+    Told(Vec<u8>),
 }
 
 /// The state of the conversation.
@@ -117,10 +136,10 @@ impl Session {
             Input::Disconnected => self.disconnected(),
             // All else needs a stream.
             _ if !self.stream.is_open => Vec::new(),
-            Input::Response(response) if response.type_url == DEBUG => vec![syncz(response)],
+            Input::Response(response) if response.type_url == DEBUG => vec![told(response)],
             Input::Response(response) => self.answered(response),
             Input::ResyncDue => self.resync(),
-            Input::SynczAsked => vec![Output::Send(syncz_request())],
+            Input::Asked(topic) => vec![Output::Send(question(topic))],
         }
     }
 
@@ -279,10 +298,10 @@ impl Session {
     }
 }
 
-/// The answer to a question about the proxies. It is never acknowledged: istiod would take that for the next question.
-fn syncz(response: DiscoveryResponse) -> Output {
+/// The answer to a question. It is never acknowledged: istiod would take that for the next question.
+fn told(response: DiscoveryResponse) -> Output {
     let answer = response.resources.into_iter().next().unwrap_or_default();
-    Output::Syncz(answer.value)
+    Output::Told(answer.value)
 }
 
 /// Acknowledges an answer, or refuses it if anything in it could not be used.
@@ -300,10 +319,10 @@ fn verdict(set: &mut Set, response: DiscoveryResponse) -> DiscoveryRequest {
     }
 }
 
-fn syncz_request() -> DiscoveryRequest {
+fn question(topic: Topic) -> DiscoveryRequest {
     DiscoveryRequest {
         type_url: DEBUG.to_owned(),
-        resource_names: vec!["syncz".to_owned()],
+        resource_names: vec![topic.name().to_owned()],
         ..DiscoveryRequest::default()
     }
 }

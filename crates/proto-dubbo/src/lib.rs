@@ -55,6 +55,7 @@ impl Generator for Dubbo {
 aeraki_core::register!(
     Registration::new(Protocol::Dubbo, &Dubbo)
         .envoy_filter(filter::NAME)
+        .counter("dubbo.outbound|20880||a.test.request")
         .maturity(Maturity::Beta)
         .expresses(Expresses {
             routing: Routing::Http,

@@ -35,6 +35,7 @@ aeraki_core::register!(
     Registration::new(Protocol::Kafka, &Kafka)
         .gated()
         .envoy_filter(filter::NAME)
+        .counter("kafka.outbound|9092||a.test.request.produce_request")
         .maturity(Maturity::Alpha)
         .expresses(Expresses::NOTHING)
         .annotations(annotations::ALL)

@@ -83,6 +83,7 @@ aeraki_core::register!(
     Registration::new(Protocol::Redis, &Redis)
         .maturity(Maturity::Beta)
         .envoy_filter(REDIS_PROXY)
+        .counter("redis.outbound|6379||a.test.downstream_rq_total")
         .outbound_only()
         .expresses(Expresses { routing: Routing::Default, ..Expresses::NOTHING })
         .inputs(inputs::INPUTS)

@@ -79,6 +79,7 @@ const ANNOTATIONS: [Annotation; 4] = {
 aeraki_core::register!(
     Registration::new(Protocol::Thrift, &Thrift)
         .envoy_filter(filter::NAME)
+        .counter("thrift.outbound|9090||a.test.request_call")
         .maturity(Maturity::Beta)
         .expresses(Expresses {
             routing: Routing::Http,

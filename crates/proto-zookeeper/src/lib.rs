@@ -32,6 +32,7 @@ impl Generator for ZooKeeper {
 aeraki_core::register!(
     Registration::new(Protocol::ZooKeeper, &ZooKeeper)
         .envoy_filter(filter::NAME)
+        .counter("outbound|2181||a.test.zookeeper.getdata_rq")
         .maturity(Maturity::Beta)
         .expresses(Expresses::NOTHING)
         .annotations(annotations::ALL)

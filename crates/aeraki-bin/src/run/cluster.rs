@@ -18,6 +18,7 @@ mod metrics;
 mod page;
 mod proxies;
 mod rejected;
+mod statistics;
 mod tasks;
 mod views;
 
@@ -48,6 +49,7 @@ use self::feedback::Feedback;
 use self::health::Health;
 use self::http::Inside;
 use self::metrics::Metrics;
+use self::statistics::Statistics;
 use self::tasks::Tasks;
 use super::log::Level;
 use super::options::Options;
@@ -220,9 +222,9 @@ impl Cluster {
         }
 
         let (writes, written) = watch::channel(0);
-        let (tell_rejections, rejections) = mpsc::channel(1);
+        let (tell_proxies, told_of_proxies) = mpsc::channel(1);
         if let Some(handle) = handle.clone().filter(|_| !self.options.istiod_plaintext) {
-            tasks.spawn("proxies", proxies::ask(handle, written, tell_rejections));
+            tasks.spawn("proxies", proxies::ask(handle, written, tell_proxies));
         }
         let (feedback, told) = watch::channel(Feedback::default());
         let (notices, noticed) = watch::channel(Vec::new());
@@ -261,9 +263,10 @@ impl Cluster {
             self.options.debounce_max.get(),
         );
         let told = Notices::new(&self.registry);
+        let statistics = Statistics::of(&self.registry);
         let reconciler = Reconciler::new(Engine::new(self.settings, self.registry));
         let drive = Drive::new(
-            Controller::new(reconciler, self.sources, judged),
+            Controller::new(reconciler, self.sources, judged, statistics),
             debounce,
             told,
             Inputs {
@@ -271,7 +274,7 @@ impl Cluster {
                 api_server,
                 filters,
                 outcomes,
-                rejections,
+                proxies: told_of_proxies,
             },
             asked,
             Outputs {

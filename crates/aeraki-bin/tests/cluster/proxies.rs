@@ -6,7 +6,7 @@ use aeraki_testbed::{Sidecar, SidecarOptions};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::world::World;
+use crate::world::{World, dubbo_service};
 
 /// A Kafka service; the proxies with the metadata `AERAKI_KAFKA` get the filter, and stock ones do not have it.
 const KAFKA: &str = "\
@@ -102,4 +102,22 @@ async fn an_older_filter_on_the_same_listener_is_told() {
     let line = aeraki.said("istio-system/theirs goes before").remove(0);
     assert_eq!(line["code"], "AER0305");
     assert_eq!(line["object"], "ServiceEntry shop/orders");
+}
+
+#[tokio::test]
+async fn statistics_that_sidecars_keep_to_themselves_are_told_while_the_protocol_is_in_use() {
+    let world = World::empty().await;
+    world.namespace("shop").await;
+    let aeraki = world.start(&[]);
+    let service = dubbo_service("orders", "240.240.0.1");
+    world.cluster.apply(&service).await.unwrap();
+    let is_told = async |count: f64| {
+        while aeraki.metric("aeraki_diagnostics", "AER0306").await != count {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    is_told(1.0).await;
+    let kind = "networking.istio.io/v1/ServiceEntry";
+    world.cluster.delete(kind, "shop", "orders").await.unwrap();
+    is_told(0.0).await;
 }

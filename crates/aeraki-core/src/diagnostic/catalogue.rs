@@ -153,6 +153,9 @@ codes! {
     RIVAL_FILTER = "AER0305" Warning "another EnvoyFilter takes the listener first",
         "Where several EnvoyFilters replace the TCP proxy of a listener, Istio applies the first one and silently drops the others: by priority, then those of the root namespace, then the oldest. Calls go by that one's rules and not by ours.",
         "Remove the other EnvoyFilter, or narrow what it matches.";
+    UNPUBLISHED_STATISTICS = "AER0306" Info "sidecars do not publish the protocol's statistics",
+        "Sidecars publish what Istio itself needs, and of all else what the mesh's proxyStatsMatcher lets through: the protocol's counters are not among it, so they do not reach Prometheus. Traffic is not affected. Pods with annotations of their own may publish them all the same.",
+        "Add what docs/statistics.md lists to `defaultConfig.proxyStatsMatcher` of the mesh, and restart the pods; or leave it if nobody looks at them.";
 
     UNREADABLE_RESOURCE = "AER0400" Error "istiod sent an object that cannot be read",
         "The object stays as it was last read. If it has never been readable, it is not used, and filters that it may bear on stay as they are. Other objects are not affected. Istiod is told so, and writes it to its log.",

@@ -33,7 +33,7 @@ pub(super) struct Talk {
 pub(super) struct Outcome {
     pub(super) sent: Vec<DiscoveryRequest>,
     pub(super) updates: Vec<SourceUpdate>,
-    pub(super) syncz: Vec<Vec<u8>>,
+    pub(super) told: Vec<Vec<u8>>,
 }
 
 impl Talk {
@@ -63,7 +63,7 @@ impl Talk {
         for output in self.session.on(input) {
             match output {
                 Output::Send(request) => outcome.sent.push(request),
-                Output::Syncz(json) => outcome.syncz.push(json),
+                Output::Told(json) => outcome.told.push(json),
                 Output::Update(update) => {
                     self.hear(&update);
                     outcome.updates.push(update);

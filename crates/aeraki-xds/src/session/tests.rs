@@ -58,7 +58,7 @@ fn what_comes_after_the_stream_is_passed_over() {
     let outcome = talk.answer(SE, vec![entry("a", "a.com")]);
     assert!(outcome.sent.is_empty() && outcome.updates.is_empty());
     assert!(talk.on(Input::ResyncDue).sent.is_empty());
-    assert!(talk.on(Input::SynczAsked).sent.is_empty());
+    assert!(talk.on(Input::Asked(Topic::Syncz)).sent.is_empty());
 }
 
 #[test]
@@ -428,22 +428,22 @@ fn a_resync_asks_only_where_no_answer_is_due() {
 }
 
 #[test]
-fn the_question_about_the_proxies_is_asked_each_time_and_its_answer_is_not_acknowledged() {
+fn a_question_is_asked_each_time_and_its_answer_is_not_acknowledged() {
     let mut talk = Talk::connected();
-    for _ in 0..2 {
-        let sent = talk.on(Input::SynczAsked).sent;
+    for topic in [Topic::Syncz, Topic::Syncz, Topic::Mesh] {
+        let sent = talk.on(Input::Asked(topic)).sent;
         let [question] = sent.as_slice() else {
             panic!("{sent:?}")
         };
         assert_eq!(question.type_url, "istio.io/debug");
-        assert_eq!(question.resource_names, ["syncz"]);
+        assert_eq!(question.resource_names, [topic.name()]);
         assert_eq!(question.response_nonce, "");
         let json = Any {
             type_url: "istio.io/debug".to_owned(),
             value: b"[]".to_vec(),
         };
         let outcome = talk.answer("istio.io/debug", vec![json]);
-        assert_eq!(outcome.syncz, [b"[]"]);
+        assert_eq!(outcome.told, [b"[]"]);
         assert!(outcome.sent.is_empty() && outcome.updates.is_empty());
     }
 }

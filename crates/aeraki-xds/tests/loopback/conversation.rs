@@ -5,7 +5,7 @@ use std::time::Duration;
 use aeraki_api::mcp::Any;
 use aeraki_api::networking::{DestinationRule, VirtualService};
 use aeraki_testbed::fake_istiod::{FakeIstiod, Scenario, entry, resource};
-use aeraki_xds::client::SynczError;
+use aeraki_xds::client::TellError;
 use aeraki_xds::collection::COLLECTIONS;
 use tonic::Code;
 
@@ -310,7 +310,7 @@ async fn on_plaintext_the_question_about_the_proxies_is_not_even_asked() {
     let mut client = Running::start(settings(istiod.address()));
     client.until_complete().await;
     let answer = client.handle.rejections().await;
-    assert!(matches!(answer, Err(SynczError::Plaintext)), "{answer:?}");
+    assert!(matches!(answer, Err(TellError::Plaintext)), "{answer:?}");
     let asked = |istiod: &FakeIstiod| {
         let seen = istiod.seen();
         seen.requests.iter().any(|r| r.type_url == "istio.io/debug")

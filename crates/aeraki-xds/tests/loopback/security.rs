@@ -108,7 +108,7 @@ async fn a_question_that_the_stream_does_not_outlive_is_lost() {
     client.handle.renew();
     let lost = answer.await.unwrap();
     assert!(
-        matches!(lost, Err(aeraki_xds::client::SynczError::Lost)),
+        matches!(lost, Err(aeraki_xds::client::TellError::Lost)),
         "{lost:?}"
     );
 }

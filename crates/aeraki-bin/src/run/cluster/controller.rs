@@ -16,7 +16,9 @@ use aeraki_kube::writer::{Failure, Outcome};
 use aeraki_kube::{Outputs, Verdict};
 use aeraki_xds::syncz::Rejection;
 
+use super::proxies::Told;
 use super::rejected;
+use super::statistics::Statistics;
 use super::views::Views;
 
 /// What comes in.
@@ -28,8 +30,8 @@ pub(super) enum Input {
     ApiServer(SourceUpdate),
     /// EnvoyFilters of the cluster have changed.
     Filters(Changes),
-    /// What proxies refuse by now.
-    Rejections(Vec<Rejection>),
+    /// istiod tells of its proxies.
+    Proxies(Told),
     /// What became of a write.
     Outcome(Outcome),
 }
@@ -64,6 +66,7 @@ pub(super) struct Controller {
     /// What each source says is wrong.
     problems: [Vec<Diagnostic>; 2],
     rejections: Vec<Rejection>,
+    statistics: Statistics,
     /// Objects that the API server does not take, and why. What it does not do for any object is the writer's to tell.
     failures: BTreeMap<FilterKey, Failure>,
     /// What somebody else keeps changing back, and until when that counts.
@@ -83,6 +86,7 @@ impl Controller {
         reconciler: Reconciler,
         sources: Sources,
         judged_kinds: BTreeSet<Kind>,
+        statistics: Statistics,
     ) -> Self {
         let is_istiod = sources == Sources::Istiod;
         Self {
@@ -91,6 +95,7 @@ impl Controller {
             views: Views::of(if is_istiod { 2 } else { 1 }),
             problems: [Vec::new(), Vec::new()],
             rejections: Vec::new(),
+            statistics,
             failures: BTreeMap::new(),
             contested: BTreeMap::new(),
             was_whole: false,
@@ -106,7 +111,8 @@ impl Controller {
             Input::Istiod(update) => self.config(ISTIOD, update),
             Input::ApiServer(update) => self.config(API_SERVER, update),
             Input::Filters(changes) => self.observe(changes),
-            Input::Rejections(rejections) => self.rejections = rejections,
+            Input::Proxies(Told::Rejections(rejections)) => self.rejections = rejections,
+            Input::Proxies(Told::Published(matcher)) => self.statistics.publish(matcher),
             Input::Outcome(outcome) => self.outcome(outcome, now),
         }
     }
@@ -222,6 +228,11 @@ impl Controller {
             engine.filters(),
             &engine.settings().root_namespace,
         ));
+        let used = engine.filters().values().map(|filter| filter.protocol);
+        all.extend(
+            self.statistics
+                .diagnostics(&used.collect(), &engine.settings().root_namespace),
+        );
         all.extend(self.foreign.iter().filter_map(|key| self.taken(key)));
         all.extend(self.contested.keys().filter_map(|key| self.fought(key)));
         let failed = self.failures.iter();

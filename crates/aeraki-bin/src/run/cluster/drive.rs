@@ -12,7 +12,6 @@ use aeraki_kube::filters::Filters;
 use aeraki_kube::writer::{Orders, Outcome};
 use aeraki_kube::{Notice, Notices, Renewal};
 use aeraki_xds::client::{Handle, Updates};
-use aeraki_xds::syncz::Rejection;
 use anyhow::{Result, bail};
 use tokio::sync::{mpsc, watch};
 use tokio::task::block_in_place;
@@ -26,6 +25,7 @@ use super::health::Health;
 use super::http::Question;
 use super::metrics::Metrics;
 use super::page;
+use super::proxies::Told;
 
 /// How often people are told what has changed. Making the whole list costs something in a large mesh.
 const TELL: Duration = Duration::from_millis(500);
@@ -42,7 +42,7 @@ pub(super) struct Inputs {
     pub(super) api_server: mpsc::Receiver<SourceUpdate>,
     pub(super) filters: Filters,
     pub(super) outcomes: mpsc::UnboundedReceiver<Outcome>,
-    pub(super) rejections: mpsc::Receiver<Vec<Rejection>>,
+    pub(super) proxies: mpsc::Receiver<Told>,
 }
 
 /// Where it goes.
@@ -96,7 +96,7 @@ impl Inputs {
             update = self.api_server.recv() => (update.map(Input::ApiServer), "the API server"),
             changes = self.filters.changed() => (Some(Input::Filters(changes)), "the list of EnvoyFilters"),
             outcome = self.outcomes.recv() => (outcome.map(Input::Outcome), "the writer"),
-            Some(rejections) = self.rejections.recv() => (Some(Input::Rejections(rejections)), "the proxies"),
+            Some(told) = self.proxies.recv() => (Some(Input::Proxies(told)), "the proxies"),
         };
         match input {
             Some(input) => Ok(input),
@@ -159,7 +159,7 @@ impl Drive {
         self.state.is_news = true;
         match &input {
             Input::Outcome(outcome) => self.acknowledge(outcome),
-            Input::Rejections(_) => {}
+            Input::Proxies(_) => {}
             Input::Istiod(_) | Input::ApiServer(_) | Input::Filters(_) => {
                 self.debounce.note(Instant::now());
             }

@@ -1,8 +1,9 @@
-//! Asks istiod what its proxies refuse: some time after each write, and now and then.
+//! Asks istiod about its proxies, some time after each write, and now and then: what they refuse, and what they publish.
 
 use std::time::Duration;
 
-use aeraki_xds::client::{Handle, SynczError};
+use aeraki_xds::client::{Handle, TellError};
+use aeraki_xds::mesh::StatsMatcher;
 use aeraki_xds::syncz::Rejection;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
@@ -17,30 +18,32 @@ const NOW_AND_THEN: Duration = Duration::from_secs(30);
 /// How long istiod may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Tells what proxies refuse by now, whenever that is asked. `writes` changes with each write that was acknowledged.
+/// What istiod tells of its proxies.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// What they refuse by now.
+    Rejections(Vec<Rejection>),
+    /// Which statistics they publish.
+    Published(StatsMatcher),
+}
+
+/// Tells what istiod does, whenever that is asked. `writes` changes with each write that was acknowledged.
 pub(super) async fn ask(
     istiod: Handle,
     mut writes: watch::Receiver<u64>,
-    told: mpsc::Sender<Vec<Rejection>>,
+    told: mpsc::Sender<Told>,
 ) {
-    let mut is_unreadable = false;
+    let (mut refused, mut published) = (Question::default(), Question::default());
     loop {
-        match timeout(PATIENCE, istiod.rejections()).await {
-            Ok(Ok(rejections)) => {
-                is_unreadable = false;
-                if told.send(rejections).await.is_err() {
-                    return;
-                }
+        let rejections = timeout(PATIENCE, istiod.rejections()).await;
+        let rejections = refused.answer("What proxies refuse", rejections);
+        let matcher = timeout(PATIENCE, istiod.stats_matcher()).await;
+        let matcher = published.answer("What proxies publish", matcher);
+        let all = rejections.map(Told::Rejections).into_iter();
+        for one in all.chain(matcher.map(Told::Published)) {
+            if told.send(one).await.is_err() {
+                return;
             }
-            Ok(Err(error @ SynczError::Unreadable(_))) => {
-                if !std::mem::replace(&mut is_unreadable, true) {
-                    let error = format!("{:#}", anyhow::Error::from(error));
-                    warn!(error, "What proxies refuse cannot be told");
-                }
-            }
-            // The stream's own trouble is told where the stream is.
-            Ok(Err(error)) => debug!(%error, "No word of the proxies"),
-            Err(_) => debug!("No word of the proxies in time"),
         }
         tokio::select! {
             changed = writes.changed() => {
@@ -51,5 +54,33 @@ pub(super) async fn ask(
             }
             () = sleep(NOW_AND_THEN) => {}
         }
+    }
+}
+
+/// Whether people have heard that answers to it cannot be read.
+#[derive(Default)]
+struct Question {
+    is_unreadable: bool,
+}
+
+impl Question {
+    /// The answer, if there is one; why there is none is logged.
+    fn answer<T, E>(&mut self, about: &str, answer: Result<Result<T, TellError>, E>) -> Option<T> {
+        match answer {
+            Ok(Ok(told)) => {
+                self.is_unreadable = false;
+                return Some(told);
+            }
+            Ok(Err(error)) if error.is_unreadable() => {
+                if !std::mem::replace(&mut self.is_unreadable, true) {
+                    let error = format!("{:#}", anyhow::Error::from(error));
+                    warn!(error, "{about} cannot be told");
+                }
+            }
+            // The stream's own trouble is told where the stream is.
+            Ok(Err(error)) => debug!(%error, "{about}: no word"),
+            Err(_) => debug!("{about}: no word in time"),
+        }
+        None
     }
 }
