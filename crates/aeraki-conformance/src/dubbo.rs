@@ -43,6 +43,18 @@ const USE: &[Case] = &[
         run: |stage| attachment(stage).boxed_local(),
     },
     Case {
+        name: "dubbo/ignore-case",
+        proves: "the annotation `aeraki.net/ignore-case`: the values of the attachments that it names match in any case",
+        turn: Turn::Shared,
+        run: |stage| ignore_case(stage).boxed_local(),
+    },
+    Case {
+        name: "dubbo/tcp-route",
+        proves: "a VirtualService's `tcp` route is every method's route",
+        turn: Turn::Shared,
+        run: |stage| tcp_route(stage).boxed_local(),
+    },
+    Case {
         name: "dubbo/weights",
         proves: "several destinations: each gets its weight's share of calls",
         turn: Turn::Shared,
@@ -304,6 +316,50 @@ async fn attachment(stage: &Stage<'_>) -> Result<()> {
         let served = dubbo.call(stage, request).await?;
         served.all_by(server, 5).context(attachments.to_string())?;
     }
+    Ok(())
+}
+
+async fn ignore_case(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let routes = format!(
+        "  - match: [{{headers: {{env: {{exact: canary}}}}}}, {{headers: {{zone: {{exact: a}}}}}}]
+    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
+{TO_V1}"
+    );
+    let annotated =
+        "namespace: $NAMESPACE, annotations: {aeraki.net/ignore-case: env}}\nspec:\n  hosts";
+    let rule = rules("$CASE.test", &routes);
+    stage
+        .apply(&rule.replace("namespace: $NAMESPACE}\nspec:\n  hosts", annotated))
+        .await?;
+    dubbo.service(stage, GREETER, "").await?;
+    for (attachments, server) in [
+        (json!({"env": "canary"}), "v2"),
+        (json!({"env": "CaNaRy"}), "v2"),
+        (json!({"env": "live"}), "v1"),
+        (json!({"zone": "a"}), "v2"),
+        (json!({"zone": "A"}), "v1"),
+    ] {
+        let request = json!({"attachments": attachments, "calls": 3});
+        let served = dubbo.call(stage, request).await?;
+        served.all_by(server, 3).context(attachments.to_string())?;
+    }
+    Ok(())
+}
+
+async fn tcp_route(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let tcp = rules("$CASE.test", &TO_V1.replace("v1", "v2")).replace("  http:", "  tcp:");
+    stage.apply(&tcp).await?;
+    dubbo.service(stage, GREETER, "").await?;
+    for method in ["greet", "bye"] {
+        let request = json!({"method": method, "calls": 10});
+        dubbo.call(stage, request).await?.all_by("v2", 10)?;
+    }
+    // Plain TCP would lead there too, and count no call.
+    let prefix = stage.fill("dubbo.outbound|20880||$CASE.test.");
+    let count = dubbo.pod.count(&[&prefix, "request_twoway"]).await?;
+    ensure!(count == 20, "the sidecar has counted {count} calls of 20");
     Ok(())
 }
 

@@ -15,12 +15,13 @@ use crate::wait::{Seen, until};
 pub(crate) use demo::DEMO;
 pub(crate) use measure::{LOAD, SUBJECT};
 
+mod annotations;
 mod demo;
 mod measure;
 mod trouble;
 
 /// The cases, by what they are about.
-pub(crate) const CASES: [&[Case]; 2] = [USE, trouble::CASES];
+pub(crate) const CASES: [&[Case]; 3] = [USE, annotations::CASES, trouble::CASES];
 
 const USE: &[Case] = &[
     Case {
@@ -37,7 +38,7 @@ const USE: &[Case] = &[
     },
     Case {
         name: "thrift/header",
-        proves: "`match.headers` exact, prefix, regex, and `withoutHeaders`, by THeader",
+        proves: "`match.headers` exact, prefix, regex and presence, and `withoutHeaders`, by THeader",
         turn: Turn::Shared,
         run: |stage| header(stage).boxed_local(),
     },
@@ -131,12 +132,17 @@ impl Thrift {
 
     /// Applies the service, with v1 and v2 as its subsets, and these `http` routes where there are any.
     async fn service(&self, stage: &Stage<'_>, routes: &str) -> Result<()> {
+        self.annotated(stage, "", routes).await
+    }
+
+    /// The same with annotations.
+    async fn annotated(&self, stage: &Stage<'_>, annotations: &str, routes: &str) -> Result<()> {
         let (v1, v2) = (self.v1.address(), self.v2.address());
         let service = format!(
             "\
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
-metadata: {{name: $CASE, namespace: $NAMESPACE}}
+metadata: {{name: $CASE, namespace: $NAMESPACE, annotations: {{{annotations}}}}}
 spec:
   hosts: [$CASE.test]
   addresses: [$VIP1]
@@ -251,6 +257,8 @@ async fn header(stage: &Stage<'_>) -> Result<()> {
     let thrift = Thrift::of(stage).await?;
     let routes = "  - match: [{headers: {x-env: {exact: canary}}}, {headers: {x-env: {prefix: dev-}}}, {headers: {x-env: {regex: \"q[0-9]+\"}}}]
     route: [{destination: {host: $CASE.test, subset: v2}}]
+  - match: [{headers: {x-tenant: {}}, withoutHeaders: {x-env: {exact: live}}}]
+    route: [{destination: {host: $CASE.test, subset: v2}}]
   - route: [{destination: {host: $CASE.test, subset: v1}}]
 ";
     thrift.service(stage, routes).await?;
@@ -266,6 +274,12 @@ async fn header(stage: &Stage<'_>) -> Result<()> {
             .call(stage, "SayHello", request)
             .await?
             .all_by(server, 5)?;
+    }
+    for (env, server) in [("live", "v1"), ("test", "v2")] {
+        let headers = json!({"x-env": env, "x-tenant": "gold"});
+        let request = json!({"transport": "header", "headers": headers, "calls": 5, "fresh": true});
+        let served = thrift.call(stage, "SayHello", request).await?;
+        served.all_by(server, 5)?;
     }
     let without = json!({"transport": "framed", "calls": 5});
     thrift

@@ -1,6 +1,8 @@
 //! Which server gets a command.
 
-use anyhow::Result;
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
 use futures::FutureExt as _;
 use serde_json::json;
 
@@ -37,6 +39,12 @@ pub(super) const CASES: &[Case] = &[
         proves: "`settings.caseInsensitive`: prefixes match in any case",
         turn: Turn::Shared,
         run: |stage| case_insensitive(stage).boxed_local(),
+    },
+    Case {
+        name: "redis/hashtagging",
+        proves: "`settings.enableHashtagging`: keys with the same `{tag}` have the same server, where servers are chosen by key",
+        turn: Turn::Shared,
+        run: |stage| hashtagging(stage).boxed_local(),
     },
     Case {
         name: "redis/route-to-nobody",
@@ -177,6 +185,38 @@ async fn case_insensitive(stage: &Stage<'_>) -> Result<()> {
     stage.settled().await?;
     let key = format!("{}:U", stage.case().to_uppercase());
     redis.lands(&stage.vip(1), &key, "v2").await
+}
+
+async fn hashtagging(stage: &Stage<'_>) -> Result<()> {
+    let redis = Redis::of(stage).await?;
+    let (v1, v2) = (redis.v1.address(), redis.v2.address());
+    let both = format!("{v1}}}, {{address: {v2}");
+    let by_key = "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: $CASE, namespace: $NAMESPACE}
+spec:
+  host: cache.$CASE.test
+  trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}
+";
+    let cache = service("cache", "$VIP1", &both);
+    let rule = rules("cache", "  settings: {enableHashtagging: true}\n");
+    stage.apply(&(cache + by_key + &rule)).await?;
+    stage.settled().await?;
+    let mut servers = BTreeSet::new();
+    for tag in 0..16 {
+        let mut of_tag = BTreeSet::new();
+        for key in 0..6 {
+            let key = format!("{key}:{{{}-{tag}}}:{key}", stage.case());
+            redis.value(&stage.vip(1), &["SET", &key, "1"]).await?;
+            of_tag.insert(redis.has(&key).await?);
+        }
+        ensure!(of_tag.len() == 1, "the keys of tag {tag} are on {of_tag:?}");
+        servers.extend(of_tag);
+    }
+    // By chance all tags have the same server once in 32,768 choices of names, and these are always the same.
+    ensure!(servers.len() == 2, "all keys are on {servers:?}");
+    Ok(())
 }
 
 async fn route_to_nobody(stage: &Stage<'_>) -> Result<()> {

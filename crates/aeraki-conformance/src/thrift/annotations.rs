@@ -1,0 +1,79 @@
+//! What a service's annotations say of its Thrift.
+
+use anyhow::{Result, ensure};
+use futures::FutureExt as _;
+use serde_json::json;
+
+use super::Thrift;
+use crate::case::{Case, Stage, Turn};
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "thrift/service-name",
+        proves: "the annotation `service-name`: a rule's method is one of each such service, and calls of other services fail",
+        turn: Turn::Shared,
+        run: |stage| service_name(stage).boxed_local(),
+    },
+    Case {
+        name: "thrift/strip-service-name",
+        proves: "the annotation `strip-service-name`: the server gets the method alone",
+        turn: Turn::Shared,
+        run: |stage| strip_service_name(stage).boxed_local(),
+    },
+    Case {
+        name: "thrift/transport",
+        proves: "the annotation `transport`: who speaks it is served, and who speaks another is cut off",
+        turn: Turn::Shared,
+        run: |stage| transport(stage).boxed_local(),
+    },
+];
+
+const BYE_TO_V2: &str = "  - match: [{method: {exact: SayBye}}]
+    route: [{destination: {host: $CASE.test, subset: v2}}]
+  - route: [{destination: {host: $CASE.test, subset: v1}}]
+";
+
+async fn service_name(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let names = "thrift.aeraki.io/service-name: \"Greeter,Clock\"";
+    thrift.annotated(stage, names, BYE_TO_V2).await?;
+    for (method, server) in [
+        ("Greeter:SayBye", "v2"),
+        ("Clock:SayBye", "v2"),
+        ("Greeter:SayHello", "v1"),
+    ] {
+        let served = thrift.call(stage, method, json!({"calls": 3})).await?;
+        served.all_by(server, 3)?;
+    }
+    for nobodys in ["Greeter2:SayBye", "SayBye"] {
+        let served = thrift.call(stage, nobodys, json!({"calls": 2})).await?;
+        served.none(2, "")?;
+    }
+    Ok(())
+}
+
+async fn strip_service_name(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let strip =
+        "thrift.aeraki.io/service-name: Greeter, thrift.aeraki.io/strip-service-name: \"true\"";
+    thrift.annotated(stage, strip, BYE_TO_V2).await?;
+    let calls = json!({"calls": 4});
+    let served = thrift.call(stage, "Greeter:SayStripped", calls).await?;
+    served.all_by("v1", 4)?;
+    let stripped = thrift.calls_of(&thrift.v1, "SayStripped").await?;
+    ensure!(
+        stripped == 4,
+        "the server had {stripped} calls of 4 by the method alone"
+    );
+    Ok(())
+}
+
+async fn transport(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let framed = "thrift.aeraki.io/transport: framed, thrift.aeraki.io/protocol: binary";
+    thrift.annotated(stage, framed, BYE_TO_V2).await?;
+    let calls = json!({"calls": 3});
+    thrift.call(stage, "SayBye", calls).await?.all_by("v2", 3)?;
+    let unframed = json!({"transport": "unframed", "calls": 1});
+    thrift.call(stage, "SayBye", unframed).await?.none(1, "")
+}
