@@ -3,7 +3,6 @@
 //!
 //! Without this, the tries of one namespace would fill every place there is, each until it is given up.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
@@ -76,18 +75,18 @@ impl Stuck {
 
     /// It waits no longer.
     pub(super) fn leave(&mut self, ticket: u64, key: &FilterKey) {
-        if let Entry::Occupied(mut namespace) = self.namespaces.entry(Arc::clone(&key.namespace)) {
-            namespace.get_mut().aside.remove(&ticket);
+        if let Some(namespace) = self.namespaces.get_mut(&key.namespace) {
+            namespace.aside.remove(&ticket);
         }
     }
 
     /// The next probe, where the pause since the last one is over: one in each namespace, each in its turn.
     pub(super) fn next(&mut self, now: Instant) -> Option<FilterKey> {
-        let is_due = |(name, due): &(&Arc<str>, Instant)| (*due <= now).then(|| Arc::clone(name));
         let after = self.last.clone().map_or(Unbounded, Excluded);
         let later = self.waiting(self.namespaces.range((after, Unbounded)));
-        let anywhere = self.waiting(self.namespaces.range::<Arc<str>, _>(..));
-        let name = later.chain(anywhere).find_map(|one| is_due(&one))?;
+        let anywhere = self.waiting(self.namespaces.iter());
+        let (name, _) = later.chain(anywhere).find(|(_, due)| *due <= now)?;
+        let name = Arc::clone(name);
         let (_, key) = self.namespaces.get_mut(&name)?.aside.pop_first()?;
         self.last = Some(name);
         self.probes.insert(key.clone());
