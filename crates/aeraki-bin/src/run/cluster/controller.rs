@@ -231,7 +231,7 @@ impl Controller {
         let used = engine.filters().values().map(|filter| filter.protocol);
         all.extend(
             self.statistics
-                .diagnostics(&used.collect(), &engine.settings().root_namespace),
+                .diagnostics(used, &engine.settings().root_namespace),
         );
         all.extend(self.foreign.iter().filter_map(|key| self.taken(key)));
         all.extend(self.contested.keys().filter_map(|key| self.fought(key)));

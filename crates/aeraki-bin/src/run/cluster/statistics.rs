@@ -12,15 +12,15 @@ use regex::Regex;
 /// Where Istio's settings for the whole mesh stand; a revision has one of its own, which is not told.
 const MESH_CONFIG: (Kind, &str) = (Kind::new("", "ConfigMap"), "istio");
 
-/// What each protocol counts, and what sidecars publish.
+/// What each protocol counts, and of which of them sidecars publish nothing.
 #[derive(Debug)]
 pub(super) struct Statistics {
     counters: BTreeMap<Protocol, &'static str>,
-    published: Option<Published>,
+    /// Empty as long as it is not known what is published.
+    silent: BTreeMap<Protocol, &'static str>,
 }
 
 /// A matcher in the form in which it is asked.
-#[derive(Debug)]
 struct Published {
     prefixes: Vec<String>,
     suffixes: Vec<String>,
@@ -35,30 +35,35 @@ impl Statistics {
             .filter_map(|registration| Some((registration.protocol(), registration.counted_as()?)));
         Self {
             counters: counters.collect(),
-            published: None,
+            silent: BTreeMap::new(),
         }
     }
 
     /// What is published by now.
     pub(super) fn publish(&mut self, matcher: StatsMatcher) {
-        self.published = Some(Published::of(matcher));
+        let published = Published::of(matcher);
+        let all = self.counters.iter();
+        let silent = all.filter(|(_, counter)| !published.lets_through(counter));
+        self.silent = silent
+            .map(|(protocol, counter)| (*protocol, *counter))
+            .collect();
     }
 
     /// A word about each of these protocols whose calls nobody can see counted.
     pub(super) fn diagnostics(
         &self,
-        used: &BTreeSet<Protocol>,
+        used: impl Iterator<Item = Protocol>,
         root_namespace: &str,
     ) -> Vec<Diagnostic> {
-        let Some(published) = &self.published else {
+        if self.silent.is_empty() {
             return Vec::new();
-        };
+        }
+        let used: BTreeSet<Protocol> = used.collect();
         let (kind, name) = MESH_CONFIG;
         let mesh = ObjectKey::new(kind, root_namespace, name);
-        let silent = self.counters.iter().filter(|(protocol, counter)| {
-            used.contains(protocol) && !published.lets_through(counter)
-        });
+        let silent = self.silent.iter();
         silent
+            .filter(|(protocol, _)| used.contains(protocol))
             .map(|(protocol, counter)| {
                 let sentence = format!(
                     "proxyStatsMatcher lets nothing of {} through, such as `{counter}`",
@@ -105,8 +110,7 @@ mod tests {
             inclusion_regexps: owned(regexps),
             ..StatsMatcher::default()
         });
-        let used = used.iter().copied().collect();
-        let found = statistics.diagnostics(&used, "istio-system");
+        let found = statistics.diagnostics(used.iter().copied(), "istio-system");
         found.iter().map(ToString::to_string).collect()
     }
 
@@ -123,15 +127,13 @@ mod tests {
         let mut statistics = Statistics::of(&registry);
         let all: BTreeSet<Protocol> = statistics.counters.keys().copied().collect();
         assert_eq!(all.len(), 5);
-        assert_eq!(
-            statistics.diagnostics(&all, "istio-system"),
-            [],
-            "nothing is known"
-        );
+        let of_all =
+            |statistics: &Statistics| statistics.diagnostics(all.iter().copied(), "istio-system");
+        assert_eq!(of_all(&statistics), [], "nothing is known");
         statistics.publish(StatsMatcher::default());
-        assert_eq!(statistics.diagnostics(&all, "istio-system").len(), 5);
+        assert_eq!(of_all(&statistics).len(), 5);
         statistics.publish(serde_json::from_value(matcher.clone()).unwrap());
-        assert_eq!(statistics.diagnostics(&all, "istio-system"), []);
+        assert_eq!(of_all(&statistics), []);
     }
 
     #[test]
