@@ -21,6 +21,9 @@ pub(crate) fn rules(world: &World) -> Vec<Diagnostic> {
             (!applies && is_for_sidecars(rule)).then_some((rule, hosts))
         })
         .collect();
+    if idle.is_empty() {
+        return Vec::new();
+    }
     idle.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
     let known: Vec<&str> = world
         .services()

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use aeraki_testbed::Process;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
 
 use crate::world::PATIENCE;
@@ -13,6 +16,9 @@ use crate::world::PATIENCE;
 /// The process, its log and its ports.
 pub(crate) struct Aeraki {
     pub(crate) process: Process,
+    /// Where its pages are: its log says it once, and may grow long.
+    network: OnceCell<String>,
+    machine: OnceCell<String>,
 }
 
 /// The command as it is.
@@ -34,6 +40,15 @@ pub(crate) fn command(program: &Path, args: &[&str]) -> Command {
 }
 
 impl Aeraki {
+    /// One that has been started, with its log as JSON.
+    pub(crate) fn new(process: Process) -> Self {
+        Self {
+            process,
+            network: OnceCell::new(),
+            machine: OnceCell::new(),
+        }
+    }
+
     /// Every line of the log that is whole.
     pub(crate) fn log(&self) -> Vec<Value> {
         let text = self.process.log().unwrap();
@@ -83,21 +98,20 @@ impl Aeraki {
 
     /// The body and status of a page for the network.
     pub(crate) async fn page(&self, path: &str) -> (u16, String) {
-        self.get("Serving health and metrics", path).await
+        let address = self.address("Serving health and metrics");
+        get(self.network.get_or_init(|| address).await, path).await
     }
 
     /// The body and status of a page for this machine.
     pub(crate) async fn admin(&self, path: &str) -> (u16, String) {
-        self.get("Serving pages for this machine", path).await
+        let address = self.address("Serving pages for this machine");
+        get(self.machine.get_or_init(|| address).await, path).await
     }
 
-    async fn get(&self, which: &str, path: &str) -> (u16, String) {
-        self.until_said(which).await;
-        let line = self.said(which).remove(0);
-        let address = line["address"].as_str().unwrap().to_owned();
-        let path = path.to_owned();
-        let answer = tokio::task::spawn_blocking(move || http_get(&address, &path));
-        answer.await.unwrap()
+    async fn address(&self, message: &str) -> String {
+        self.until_said(message).await;
+        let line = self.said(message).remove(0);
+        line["address"].as_str().unwrap().to_owned()
     }
 
     /// The sum of a metric over all labels that contain this text; 0 if there is none.
@@ -132,12 +146,12 @@ impl Aeraki {
 }
 
 /// HTTP/1.0, so that the answer ends with the connection.
-fn http_get(address: &str, path: &str) -> (u16, String) {
-    use std::io::{Read as _, Write as _};
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+async fn get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
     let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
+    stream.read_to_string(&mut text).await.unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, body.to_owned())

@@ -214,7 +214,7 @@ subjects: [{kind: ServiceAccount, name: aeraki, namespace: istio-system}]
 
     fn run(&self, number: usize, command: Command) -> Aeraki {
         let process = self.bed.run(&format!("aeraki-{number}"), command).unwrap();
-        Aeraki { process }
+        Aeraki::new(process)
     }
 
     fn command(&self, ways: &Ways<'_>, args: &[&str]) -> (usize, Command) {

@@ -27,8 +27,11 @@ use super::metrics::Metrics;
 use super::page;
 use super::proxies::Told;
 
-/// How often people are told what has changed. Making the whole list costs something in a large mesh.
+/// How often people are told what has changed, at most.
 const TELL: Duration = Duration::from_millis(500);
+
+/// Making the whole list takes a while in a large mesh: for so many times as long it is not made again.
+const REST: u32 = 20;
 
 /// Where fewer wait, each write has a line of its own.
 const FEW: usize = 32;
@@ -74,6 +77,8 @@ struct State {
     journal: Journal,
     /// Whether there may be something new to tell.
     is_news: bool,
+    /// Until when nothing is told.
+    rests_until: Option<Instant>,
     was_whole: bool,
     /// In which epoch the sources were last asked to tell everything anew.
     asked_anew: Option<u64>,
@@ -144,7 +149,7 @@ impl Drive {
                 }
                 _ = tell.tick() => {
                     self.outputs.health.beat();
-                    block_in_place(|| self.tell());
+                    block_in_place(|| self.tell_in_time());
                 }
             }
         }
@@ -284,11 +289,21 @@ impl Drive {
         }
     }
 
-    fn tell(&mut self) {
+    /// Tells what is new, unless that was done a moment ago.
+    fn tell_in_time(&mut self) {
+        let began = Instant::now();
+        let rests = self.state.rests_until.is_some_and(|until| began < until);
         // A fight ends by itself.
-        if !std::mem::take(&mut self.state.is_news) && !self.controller.is_contested() {
+        let is_news = self.state.is_news || self.controller.is_contested();
+        if rests || !is_news {
             return;
         }
+        self.state.is_news = false;
+        self.tell();
+        self.state.rests_until = Some(Instant::now() + REST * began.elapsed());
+    }
+
+    fn tell(&mut self) {
         let diagnostics = self
             .controller
             .diagnostics(&self.inputs.filters, Instant::now());

@@ -1,4 +1,5 @@
-//! Asks istiod about its proxies, some time after each write, and now and then: what they refuse, and what they publish.
+//! Asks istiod about its proxies: what they refuse, some time after each write, and now and then; and now and then what
+//! they publish, which no write of ours changes.
 
 use std::time::Duration;
 
@@ -6,13 +7,13 @@ use aeraki_xds::client::{Handle, TellError};
 use aeraki_xds::mesh::StatsMatcher;
 use aeraki_xds::syncz::Rejection;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 /// From a write to the proxies' verdict: istiod merges pushes for up to a second, and proxies answer within another.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Proxies come and go without our doing.
+/// Proxies come and go without our doing, and people change their settings.
 const NOW_AND_THEN: Duration = Duration::from_secs(30);
 
 /// How long istiod may take to answer.
@@ -34,13 +35,18 @@ pub(super) async fn ask(
     told: mpsc::Sender<Told>,
 ) {
     let (mut refused, mut published) = (Question::default(), Question::default());
+    let mut asked_what_they_publish: Option<Instant> = None;
     loop {
         let rejections = timeout(PATIENCE, istiod.rejections()).await;
         let rejections = refused.answer("What proxies refuse", rejections);
-        let matcher = timeout(PATIENCE, istiod.stats_matcher()).await;
-        let matcher = published.answer("What proxies publish", matcher);
-        let all = rejections.map(Told::Rejections).into_iter();
-        for one in all.chain(matcher.map(Told::Published)) {
+        let mut all = Vec::from_iter(rejections.map(Told::Rejections));
+        if asked_what_they_publish.is_none_or(|asked| asked.elapsed() >= NOW_AND_THEN) {
+            asked_what_they_publish = Some(Instant::now());
+            let matcher = timeout(PATIENCE, istiod.stats_matcher()).await;
+            let matcher = published.answer("What proxies publish", matcher);
+            all.extend(matcher.map(Told::Published));
+        }
+        for one in all {
             if told.send(one).await.is_err() {
                 return;
             }
