@@ -20,6 +20,8 @@ pub(super) struct Set {
     pub(super) version: String,
     /// By the objects' own keys, so that a name is kept once.
     members: FxHashMap<ObjectKey, Member>,
+    /// The number of the newest answer.
+    round: u64,
 }
 
 /// What the current stream has brought of a collection.
@@ -37,6 +39,8 @@ pub(super) enum Standing {
 struct Member {
     digest: u128,
     reading: Reading,
+    /// The last answer that it stood in.
+    round: u64,
 }
 
 /// What an answer changed in a set.
@@ -56,6 +60,7 @@ impl Set {
             awaited: false,
             version: String::new(),
             members: FxHashMap::default(),
+            round: 0,
         }
     }
 
@@ -73,7 +78,7 @@ impl Set {
         resources: Vec<Any>,
         known: impl Fn(&ObjectKey) -> Option<&'a Arc<Object>>,
     ) -> Difference {
-        let mut old = std::mem::take(&mut self.members);
+        self.round += 1;
         let mut difference = Difference::default();
         let mut nameless = Vec::new();
         let count = resources.len();
@@ -82,30 +87,29 @@ impl Set {
                 nameless.push(format!("resource {index} of {count}"));
                 continue;
             };
-            // Istiod never names an object twice; should it, the first one counts, however often it is said.
-            if self.members.contains_key(&key) {
-                continue;
-            }
             let digest = resource::digest(&resource);
-            let (key, member) = match old.remove_entry(&key) {
-                Some((key, member)) if member.digest == digest => (key, member),
+            match self.members.get_mut(&key) {
+                // Istiod never names an object twice; should it, the first one counts, however often it is said.
+                Some(member) if member.round == self.round => {}
+                Some(member) if member.digest == digest => member.round = self.round,
                 _ => {
                     let reading = resource::read(key.kind, &resource);
-                    let member = Member::new(&key, digest, reading, &known);
+                    let member = Member::new(&key, digest, reading, self.round, &known);
                     let key = member.own_key().unwrap_or(key);
                     difference.changed.push(key.clone());
-                    (key, member)
+                    // An insertion alone would leave the key of the object that goes.
+                    self.members.remove(&key);
+                    self.members.insert(key, member);
                 }
-            };
-            self.members.insert(key, member);
+            }
         }
         if nameless.is_empty() {
-            difference.gone = old.into_keys().collect();
+            let round = self.round;
+            let gone = self.members.extract_if(|_, member| member.round != round);
+            difference.gone = gone.map(|(key, _)| key).collect();
             difference.gone.sort_unstable();
             self.standing = Standing::Whole;
         } else {
-            old.extend(std::mem::take(&mut self.members));
-            self.members = old;
             self.standing = Standing::Torn(nameless);
         }
         difference
@@ -140,13 +144,18 @@ impl Member {
         key: &ObjectKey,
         digest: u128,
         reading: Result<Object, String>,
+        round: u64,
         known: impl Fn(&ObjectKey) -> Option<&'a Arc<Object>>,
     ) -> Self {
         let reading = reading.map(|object| match known(key) {
             Some(held) if **held == object => Arc::clone(held),
             _ => Arc::new(object),
         });
-        Self { digest, reading }
+        Self {
+            digest,
+            reading,
+            round,
+        }
     }
 
     /// The key inside the object, if it could be read.
