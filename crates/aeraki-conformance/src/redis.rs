@@ -25,11 +25,12 @@ mod listeners;
 mod loopback;
 mod measure;
 mod mirrors;
+mod pool;
 mod routing;
 mod trouble;
 
 /// The cases, by what they are about.
-pub(crate) const CASES: [&[Case]; 10] = [
+pub(crate) const CASES: [&[Case]; 11] = [
     routing::CASES,
     mirrors::CASES,
     faults::CASES,
@@ -37,6 +38,7 @@ pub(crate) const CASES: [&[Case]; 10] = [
     cluster_mode::CASES,
     listeners::CASES,
     loopback::CASES,
+    pool::CASES,
     command_line::CASES,
     life::CASES,
     trouble::CASES,

@@ -218,11 +218,27 @@ impl Sidecar {
 
     /// The dynamic listener of this name, with its `active_state` and `error_state`.
     pub async fn listener(&self, name: &str) -> Result<Option<Value>> {
-        let page = self.page("/config_dump?resource=dynamic_listeners").await?;
-        let dump: Value = serde_json::from_str(&page)?;
-        let listeners = dump["configs"].as_array();
-        let mut all = listeners.into_iter().flatten();
-        Ok(all.find(|listener| listener["name"] == name).cloned())
+        let listeners = self.loaded("dynamic_listeners").await?;
+        Ok(listeners.into_iter().find(|it| it["name"] == name))
+    }
+
+    /// The cluster of this name, as istiod has sent it.
+    pub async fn cluster(&self, name: &str) -> Result<Option<Value>> {
+        let clusters = self.loaded("dynamic_active_clusters").await?;
+        let mut all = clusters
+            .into_iter()
+            .map(|mut cluster| cluster["cluster"].take());
+        Ok(all.find(|cluster| cluster["name"] == name))
+    }
+
+    /// Everything of one kind that Envoy has loaded.
+    async fn loaded(&self, kind: &str) -> Result<Vec<Value>> {
+        let page = self.page(&format!("/config_dump?resource={kind}")).await?;
+        let mut dump: Value = serde_json::from_str(&page)?;
+        Ok(match dump["configs"].take() {
+            Value::Array(all) => all,
+            _ => vec![],
+        })
     }
 
     /// The value of a counter or gauge by its full name; absent where Envoy has none.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::life::Busy;
 use super::listeners::kubernetes_service;
-use super::{PORT, Redis, Server, Target, call, rules, service_at, value};
+use super::{PORT, Redis, Server, Target, call, equal, refused, rules, service_at, value};
 use crate::case::{Case, Stage, Turn};
 use crate::wait::until_so;
 
@@ -30,12 +30,21 @@ pub(super) const CASES: &[Case] = &[
         run: |stage| redirection(stage).boxed_local(),
     },
     Case {
+        name: "redis/unknown-connections",
+        proves: "`settings.maxUpstreamUnknownConnections`: a MOVED to a server that is no endpoint is followed, and with 0 it is not",
+        turn: Turn::Shared,
+        run: |stage| unknown_connections(stage).boxed_local(),
+    },
+    Case {
         name: "redis/read-policy",
         proves: "`settings.readPolicy: REPLICA`: replicas answer reads, masters get the writes",
         turn: Turn::Shared,
         run: |stage| read_policy(stage).boxed_local(),
     },
 ];
+
+/// How many slots every cluster has.
+const SLOTS: u64 = 16384;
 
 /// A cluster of its own, by the port of its first server; the next five follow.
 struct Cluster {
@@ -163,15 +172,24 @@ spec:
 
     /// A key in a slot below this number.
     async fn key_below(&self, slot: u64) -> Result<String> {
+        self.key_in(0..slot).await
+    }
+
+    /// A key of a slot that the first master does not have: it has the lowest.
+    async fn key_of_another(&self) -> Result<String> {
+        self.key_in(SLOTS / 2..SLOTS).await
+    }
+
+    async fn key_in(&self, slots: std::ops::Range<u64>) -> Result<String> {
         for number in 0..10_000 {
             let key = format!("key-{number}");
             let its = ["CLUSTER", "KEYSLOT", &key];
             let its = self.server.value_at(self.first, &its).await?;
-            if its.as_u64().is_some_and(|its| its < slot) {
+            if its.as_u64().is_some_and(|its| slots.contains(&its)) {
                 return Ok(key);
             }
         }
-        bail!("no key has a slot below {slot}")
+        bail!("no key has a slot in {slots:?}")
     }
 
     /// Whether the server at this port holds the key, without a redirection.
@@ -275,6 +293,39 @@ async fn redirection(stage: &Stage<'_>) -> Result<()> {
     let followed = ["upstream_internal_redirect_succeeded", stage.case()];
     let followed = redis.pod.count(&followed).await?;
     ensure!(followed > 0, "no redirection was followed");
+    Ok(())
+}
+
+async fn unknown_connections(stage: &Stage<'_>) -> Result<()> {
+    let redis = Redis::of(stage).await?;
+    let cluster = Cluster::form(stage, 7040).await?;
+    // Both lead to one master alone, which knows of the others.
+    let address = cluster.server.address();
+    for (name, vip, settings) in [
+        ("any", "$VIP1", "{enableRedirection: true}"),
+        (
+            "none",
+            "$VIP2",
+            "{enableRedirection: true, maxUpstreamUnknownConnections: 0}",
+        ),
+    ] {
+        let service = service_at(name, vip, &address, cluster.first);
+        let settings = rules(name, &format!("  settings: {settings}\n"));
+        stage.apply(&(service + &settings)).await?;
+    }
+    stage.settled().await?;
+    let key = cluster.key_of_another().await?;
+    let set = ["SET", &key, "1"];
+    redis.value(&stage.vip(1), &set).await?;
+    let none = stage.vip(2);
+    let answer = redis.answer(&Target::at(&none, PORT), &set).await?;
+    refused(&answer, "MovedError")?;
+    for (name, wanted) in [("any", 0), ("none", 1)] {
+        let host = stage.fill(&format!("cluster.outbound|6379||{name}.$CASE.test"));
+        let reached = [&host, "max_upstream_unknown_connections_reached"];
+        let reached = redis.pod.count(&reached).await?;
+        equal(name, &reached.into(), &json!(wanted))?;
+    }
     Ok(())
 }
 
