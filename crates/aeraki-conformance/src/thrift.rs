@@ -85,6 +85,18 @@ const USE: &[Case] = &[
         run: |stage| own_namespace(stage).boxed_local(),
     },
     Case {
+        name: "thrift/kubernetes-service",
+        proves: "a Kubernetes Service by the name of its port is routed as a ServiceEntry is",
+        turn: Turn::Shared,
+        run: |stage| kubernetes(stage, "name: tcp-thrift").boxed_local(),
+    },
+    Case {
+        name: "thrift/app-protocol",
+        proves: "a Kubernetes Service by its port's `appProtocol: thrift`",
+        turn: Turn::Shared,
+        run: |stage| kubernetes(stage, "appProtocol: thrift").boxed_local(),
+    },
+    Case {
         name: "thrift/inbound",
         proves: "the servers' sidecars speak Thrift too, on the target port",
         turn: Turn::Shared,
@@ -152,15 +164,7 @@ spec:
   - {{address: {v1}, labels: {{version: v1}}}}
   - {{address: {v2}, labels: {{version: v2}}}}
 ---
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: $CASE, namespace: $NAMESPACE}}
-spec:
-  host: $CASE.test
-  subsets:
-  - {{name: v1, labels: {{version: v1}}}}
-  - {{name: v2, labels: {{version: v2}}}}
-"
+{SUBSETS}"
         );
         stage.apply(&service).await?;
         if !routes.is_empty() {
@@ -189,6 +193,18 @@ spec:
         Ok(count.parse()?)
     }
 }
+
+/// The versions of the service.
+const SUBSETS: &str = "\
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: $CASE, namespace: $NAMESPACE}
+spec:
+  host: $CASE.test
+  subsets:
+  - {name: v1, labels: {version: v1}}
+  - {name: v2, labels: {version: v2}}
+";
 
 /// A VirtualService with these `http` routes.
 fn rule(routes: &str) -> String {
@@ -367,6 +383,50 @@ async fn own_namespace(stage: &Stage<'_>) -> Result<()> {
     let request = json!({"address": address, "method": "SayHello", "calls": 5});
     Served::of(&thrift.client.ask(&request).await?)?.all_by("v2", 5)?;
     Served::of(&outsider.ask(&request).await?)?.all_by("v1", 5)
+}
+
+/// A Service whose port says `named`, and its EndpointSlice, which in a cluster a controller writes.
+async fn kubernetes(stage: &Stage<'_>, named: &str) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let (v1, v2) = (thrift.v1.address(), thrift.v2.address());
+    let name = named.strip_prefix("name: ").unwrap_or_default();
+    let host = "$CASE.$NAMESPACE.svc.cluster.local";
+    let service = format!(
+        "\
+apiVersion: v1
+kind: Service
+metadata: {{name: $CASE, namespace: $NAMESPACE}}
+spec:
+  clusterIP: $CLUSTERIP
+  ports: [{{{named}, port: 9090}}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: $CASE, namespace: $NAMESPACE, labels: {{kubernetes.io/service-name: $CASE}}}}
+addressType: IPv4
+ports: [{{name: \"{name}\", port: 9090, protocol: TCP}}]
+endpoints:
+- {{addresses: [{v1}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: server-v1, namespace: $NAMESPACE}}}}
+- {{addresses: [{v2}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: server-v2, namespace: $NAMESPACE}}}}
+---
+"
+    );
+    let routes = format!(
+        "  - match: [{{method: {{exact: SayBye}}}}]
+    route: [{{destination: {{host: {host}, subset: v2}}}}]
+  - route: [{{destination: {{host: {host}, subset: v1}}}}]
+"
+    );
+    let rules = format!("{SUBSETS}---\n{}", rule(&routes));
+    let rules = rules.replace("$CASE.test", host);
+    stage.apply(&(service + &rules)).await?;
+    stage.settled().await?;
+    for (method, server) in [("SayBye", "v2"), ("SayHello", "v1")] {
+        let address = format!("{}:{PORT}", stage.cluster_ip());
+        let request = json!({"address": address, "method": method, "calls": 5});
+        Served::of(&thrift.client.ask(&request).await?)?.all_by(server, 5)?;
+    }
+    Ok(())
 }
 
 async fn undefined_subset(stage: &Stage<'_>) -> Result<()> {

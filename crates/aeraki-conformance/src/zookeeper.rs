@@ -15,6 +15,7 @@ pub(crate) use demo::DEMO;
 pub(crate) use measure::LOAD;
 
 mod demo;
+mod listeners;
 mod measure;
 mod trouble;
 
@@ -22,7 +23,7 @@ const NAMESPACE: &str = "zookeeper";
 const PORT: u16 = 2181;
 
 /// The cases, by what they are about.
-pub(crate) const CASES: [&[Case]; 2] = [USE, trouble::CASES];
+pub(crate) const CASES: [&[Case]; 3] = [USE, listeners::CASES, trouble::CASES];
 
 const USE: &[Case] = &[
     Case {
@@ -60,12 +61,6 @@ const USE: &[Case] = &[
         proves: "a VirtualService's `tcp` route is Istio's own: it leads to the subset, and the filter counts",
         turn: Turn::Shared,
         run: |stage| virtual_service(stage).boxed_local(),
-    },
-    Case {
-        name: "zookeeper/headless-service",
-        proves: "a headless Service: each member's own address has the filter",
-        turn: Turn::Shared,
-        run: |stage| headless(stage).boxed_local(),
     },
     Case {
         name: "zookeeper/open-session",
@@ -403,45 +398,6 @@ spec:
         )?;
     }
     Ok(())
-}
-
-async fn headless(stage: &Stage<'_>) -> Result<()> {
-    let zookeeper = ZooKeeper::of(stage).await?;
-    let address = zookeeper.v1.address().to_string();
-    stage
-        .apply(&format!(
-            "
-apiVersion: v1
-kind: Service
-metadata: {{name: $CASE, namespace: $NAMESPACE}}
-spec:
-  clusterIP: None
-  selector: {{app: zookeeper, version: v1}}
-  ports: [{{name: tcp-zookeeper, port: 2181, targetPort: 2181}}]
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata:
-  name: $CASE
-  namespace: $NAMESPACE
-  labels: {{kubernetes.io/service-name: $CASE}}
-addressType: IPv4
-ports: [{{name: tcp-zookeeper, port: 2181, protocol: TCP}}]
-endpoints:
-- addresses: [{address}]
-  conditions: {{ready: true}}
-  targetRef: {{kind: Pod, name: server-v1, namespace: $NAMESPACE}}
-"
-        ))
-        .await?;
-    stage.settled().await?;
-    let prefix = stage.fill("outbound|2181||$CASE.$NAMESPACE.svc.cluster.local");
-    zookeeper.open(stage, &address).await?;
-    let create = json!({"path": stage.fill("/$CASE"), "value": "x"});
-    zookeeper.ask(stage, "create", create).await?;
-    let count = counted(&zookeeper.pod, &prefix, "create_rq").await?;
-    ensure!(count == 1, "create_rq is {count}");
-    zookeeper.close(stage).await
 }
 
 async fn open_session(stage: &Stage<'_>) -> Result<()> {

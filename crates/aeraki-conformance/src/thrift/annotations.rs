@@ -26,6 +26,12 @@ pub(super) const CASES: &[Case] = &[
         turn: Turn::Shared,
         run: |stage| transport(stage).boxed_local(),
     },
+    Case {
+        name: "thrift/protocol",
+        proves: "the annotation `protocol`: who speaks it is served, and who speaks the other is cut off",
+        turn: Turn::Shared,
+        run: |stage| protocol(stage).boxed_local(),
+    },
 ];
 
 const BYE_TO_V2: &str = "  - match: [{method: {exact: SayBye}}]
@@ -70,10 +76,20 @@ async fn strip_service_name(stage: &Stage<'_>) -> Result<()> {
 
 async fn transport(stage: &Stage<'_>) -> Result<()> {
     let thrift = Thrift::of(stage).await?;
-    let framed = "thrift.aeraki.io/transport: framed, thrift.aeraki.io/protocol: binary";
+    let framed = "thrift.aeraki.io/transport: framed";
     thrift.annotated(stage, framed, BYE_TO_V2).await?;
     let calls = json!({"calls": 3});
     thrift.call(stage, "SayBye", calls).await?.all_by("v2", 3)?;
     let unframed = json!({"transport": "unframed", "calls": 1});
     thrift.call(stage, "SayBye", unframed).await?.none(1, "")
+}
+
+async fn protocol(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let compact = "thrift.aeraki.io/protocol: compact";
+    thrift.annotated(stage, compact, BYE_TO_V2).await?;
+    let calls = json!({"protocol": "compact", "calls": 3});
+    thrift.call(stage, "SayBye", calls).await?.all_by("v2", 3)?;
+    let binary = json!({"protocol": "binary", "calls": 1});
+    thrift.call(stage, "SayBye", binary).await?.none(1, "")
 }
