@@ -18,10 +18,11 @@ pub(crate) use measure::{LOAD, SUBJECT};
 
 mod demo;
 mod measure;
+mod serialization;
 mod trouble;
 
 /// The cases, by what they are about.
-pub(crate) const CASES: [&[Case]; 2] = [USE, trouble::CASES];
+pub(crate) const CASES: [&[Case]; 3] = [USE, serialization::CASES, trouble::CASES];
 
 const USE: &[Case] = &[
     Case {
@@ -85,12 +86,6 @@ const USE: &[Case] = &[
         run: |stage| group_and_version(stage).boxed_local(),
     },
     Case {
-        name: "dubbo/other-serialization",
-        proves: "a call that is not serialized by Hessian2, as Dubbo 3.2 and newer may choose, fails at the sidecar, which counts it",
-        turn: Turn::Shared,
-        run: |stage| other_serialization(stage).boxed_local(),
-    },
-    Case {
         name: "dubbo/own-namespace",
         proves: "`exportTo: [\".\"]`: clients of other namespaces are not routed",
         turn: Turn::Shared,
@@ -136,7 +131,7 @@ impl Dubbo {
         let pod = mesh.pod(&PodOptions::new(NAMESPACE, "client")).await?;
         let mut consumers = BTreeMap::new();
         for version in [OLD, NEW] {
-            let command = java(mesh, &pod, version, "Consumer")?;
+            let command = java(mesh, &pod, version, &[], "Consumer")?;
             let client = mesh.client(&pod, &format!("consumer-{version}"), command)?;
             consumers.insert(version, client);
         }
@@ -187,8 +182,8 @@ spec:
         for (field, usual) in [
             ("interfaceName", "Greeter"),
             ("method", "greet"),
-            // What a filter can read; Dubbo 3.2 and newer may choose another.
-            ("serialization", "hessian2"),
+            // What a filter can read: Dubbo 3.2 may choose another.
+            ("parameters", "serialization=hessian2"),
         ] {
             if request[field].is_null() {
                 request[field] = usual.into();
@@ -200,10 +195,12 @@ spec:
     }
 }
 
-fn java(mesh: &Mesh, pod: &Pod, version: &str, class: &str) -> Result<Command> {
+/// One of the programs, with these settings of Dubbo's.
+fn java(mesh: &Mesh, pod: &Pod, version: &str, settings: &[&str], class: &str) -> Result<Command> {
     let place = mesh.application(&format!("dubbo-{version}"))?.display();
     let mut command = pod.command("java");
     command
+        .args(settings)
         .args(JAVA)
         .arg(format!("{place}/application.jar:{place}/dependency/*"))
         .arg(format!("net.aeraki.conformance.{class}"));
@@ -215,7 +212,7 @@ async fn provider(mesh: &Mesh, name: &str, version: &str) -> Result<Arc<Pod>> {
         .label("app", "dubbo")
         .label("version", name);
     let pod = mesh.pod(&options).await?;
-    let mut command = java(mesh, &pod, version, "Provider")?;
+    let mut command = java(mesh, &pod, version, &[], "Provider")?;
     command.args([name, &PORT.to_string()]);
     mesh.serve(&pod, "provider", command).await?;
     Ok(pod)
@@ -454,23 +451,10 @@ async fn group_and_version(stage: &Stage<'_>) -> Result<()> {
     dubbo.call(stage, green).await?.none(2, "")
 }
 
-async fn other_serialization(stage: &Stage<'_>) -> Result<()> {
-    let dubbo = Dubbo::of(stage).await?;
-    dubbo.service(stage, GREETER, TO_V1).await?;
-    let request = json!({"serialization": "fastjson2", "calls": 2, "fresh": true});
-    dubbo.call(stage, request).await?.none(2, "")?;
-    let prefix = stage.fill("dubbo.outbound|20880||$CASE.test.");
-    let undecoded = [prefix.as_str(), "request_decoding_error"];
-    let count = dubbo.pod.count(&undecoded).await?;
-    ensure!(count > 0, "the sidecar had no trouble to read the calls");
-    // The next one that it can read passes.
-    dubbo.call(stage, json!({})).await?.all_by("v1", 1)
-}
-
 async fn own_namespace(stage: &Stage<'_>) -> Result<()> {
     let dubbo = Dubbo::of(stage).await?;
     let pod = stage.pod(&PodOptions::new("elsewhere", "client")).await?;
-    let command = java(stage, &pod, OLD, "Consumer")?;
+    let command = java(stage, &pod, OLD, &[], "Consumer")?;
     let outsider = stage.client(&pod, "consumer", command)?;
     let (v1, v2) = (dubbo.v1.address(), dubbo.v2.address());
     stage
@@ -485,7 +469,7 @@ async fn own_namespace(stage: &Stage<'_>) -> Result<()> {
     served.all_by("v2", 5)?;
     let request = json!({
         "address": format!("{address}:{PORT}"), "interfaceName": "Greeter", "method": "greet",
-        "serialization": "hessian2", "calls": 5,
+        "parameters": "serialization=hessian2", "calls": 5,
     });
     Served::of(&outsider.ask(&request).await?)?.all_by("v1", 5)
 }

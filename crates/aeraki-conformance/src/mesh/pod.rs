@@ -165,11 +165,16 @@ impl Pod {
         })
     }
 
-    fn with_program(
+    /// Everything that a program that it runs has written.
+    pub fn log(&self, program: &str) -> Result<String> {
+        self.with_program(program, |process| process.log())
+    }
+
+    fn with_program<T>(
         &self,
         program: &str,
-        act: impl FnOnce(&mut Process) -> Result<()>,
-    ) -> Result<()> {
+        act: impl FnOnce(&mut Process) -> Result<T>,
+    ) -> Result<T> {
         let name = format!("{}-{program}", self.name);
         let mut programs = self.programs.lock().expect("no panic under the lock");
         let mut all = programs.iter_mut();

@@ -20,7 +20,8 @@ import org.apache.dubbo.rpc.RpcContext;
  * Calls a provider as it is told: one request in JSON on each line of the input, one answer on each line of the output.
  *
  * <p>A request is {@code {"address": "240.240.1.1:20880", "interfaceName": "Greeter", "method": "greet", "attachments": {},
- * "group": null, "version": null, "calls": 1, "fresh": false}}; the answer counts who served, and what went wrong how often:
+ * "group": null, "version": null, "parameters": "serialization=hessian2", "calls": 1, "fresh": false}}, where parameters are
+ * those of the provider's URL; the answer counts who served, and what went wrong how often:
  * {@code {"served": {"v1": 9}, "failed": {"RemotingException": 1}}}. All requests to one address share a connection, unless they ask for a fresh one.
  */
 public final class Consumer {
@@ -33,7 +34,7 @@ public final class Consumer {
             Map<String, String> attachments,
             String group,
             String version,
-            String serialization,
+            String parameters,
             int calls,
             boolean fresh) {}
 
@@ -101,7 +102,7 @@ public final class Consumer {
 
     @SuppressWarnings("unchecked")
     private <T> T reference(Request request, Class<T> type) {
-        String parameters = request.serialization == null ? "" : "?serialization=" + request.serialization;
+        String parameters = request.parameters == null ? "" : "?" + request.parameters;
         String url = "dubbo://" + request.address + "/" + type.getName() + parameters;
         Target target = new Target(url, request.group, request.version);
         ReferenceConfig<?> kept = references.computeIfAbsent(target, absent -> {

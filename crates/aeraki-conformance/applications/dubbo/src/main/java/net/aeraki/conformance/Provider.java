@@ -9,7 +9,8 @@ import org.apache.dubbo.config.ServiceConfig;
 /**
  * Serves {@link Greeter}, once plain and once as group "blue" and version "2.0.0", and {@link Teller}, without a registry.
  *
- * <p>Usage: {@code Provider NAME PORT}. It prints {@code ready} when calls can come.
+ * <p>Usage: {@code Provider NAME PORT}. It prints {@code published URL}, which is what a registry would tell consumers of
+ * {@link Greeter}, and {@code ready} when calls can come.
  */
 public final class Provider {
     private record Named(String name) implements Greeter, Teller {
@@ -38,6 +39,8 @@ public final class Provider {
         Named named = new Named(arguments[0]);
         ApplicationConfig application = application("provider");
         ProtocolConfig protocol = new ProtocolConfig("dubbo", Integer.parseInt(arguments[1]));
+        // As a framework does with what it is configured by: Dubbo's defaults come in here.
+        protocol.refresh();
         List<ServiceConfig<?>> services = List.of(
                 service(Greeter.class, named, null, null),
                 service(Greeter.class, named, "blue", "2.0.0"),
@@ -48,6 +51,7 @@ public final class Provider {
             service.setProtocol(protocol);
             service.export();
         }
+        System.out.println("published " + services.get(0).getExportedUrls().get(0));
         System.out.println("ready");
         Thread.currentThread().join();
     }
