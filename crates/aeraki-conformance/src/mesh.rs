@@ -153,6 +153,18 @@ impl Mesh {
         slot.get_or_try_init(start).await.cloned()
     }
 
+    /// Acts with a pod that nobody else asks for, and ends it: for what a sidecar may not outlive. Its name must never have been used.
+    pub(crate) async fn with_pod(
+        &self,
+        options: &PodOptions,
+        act: impl AsyncFnOnce(&Pod) -> Result<()>,
+    ) -> Result<()> {
+        let pod = self.pod(options).await?;
+        let result = act(&pod).await;
+        self.pods.write().await.remove(&options.network_name());
+        result
+    }
+
     /// Every pod that runs, in the order of names.
     pub(crate) async fn pods(&self) -> Vec<Arc<Pod>> {
         let pods = self.pods.read().await;

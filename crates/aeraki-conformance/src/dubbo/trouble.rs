@@ -1,13 +1,13 @@
 //! What people see when something is wrong.
-//!
-//! A server that is down has no case: Envoy 1.40 does not outlive it. See the limits in `docs/protocols/dubbo.md`.
 
 use anyhow::{Result, ensure};
 use futures::FutureExt as _;
 use serde_json::json;
 
-use super::{Dubbo, GREETER, NEW, OLD, PORT, TO_V1};
+use super::{Dubbo, GREETER, NAMESPACE, NEW, OLD, PORT, TO_V1, java};
 use crate::case::{Case, Stage, Turn};
+use crate::mesh::{Pod, PodOptions};
+use crate::served::Served;
 use crate::stranger::speaks_http;
 
 pub(super) const CASES: &[Case] = &[
@@ -22,6 +22,12 @@ pub(super) const CASES: &[Case] = &[
         proves: "a call that has no route fails at once, with no other reason than the sidecar's counters",
         turn: Turn::Shared,
         run: |stage| unknown_service(stage).boxed_local(),
+    },
+    Case {
+        name: "dubbo/dead-server",
+        proves: "a call to a server that is down fails at once, with no other reason than the sidecar's counters",
+        turn: Turn::Shared,
+        run: |stage| dead_server(stage).boxed_local(),
     },
 ];
 
@@ -50,5 +56,57 @@ async fn unknown_service(stage: &Stage<'_>) -> Result<()> {
     let answered = [prefix.as_str(), "local_response_business_exception"];
     let count = dubbo.pod.count(&answered).await?;
     ensure!(count == 2, "{count} local_response_business_exception");
+    Ok(())
+}
+
+/// In a pod of its own: Envoy 1.40 ends with the connection of such a call. See the limits in `docs/protocols/dubbo.md`.
+async fn dead_server(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let address = dubbo.v1.address();
+    let dead = format!(
+        "\
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: $CASE, namespace: $NAMESPACE, annotations: {{interface: {GREETER}}}}}
+spec:
+  hosts: [$CASE.test]
+  addresses: [$VIP1]
+  ports: [{{number: 20880, name: tcp-dubbo, protocol: TCP, targetPort: 20899}}]
+  resolution: STATIC
+  endpoints: [{{address: {address}}}]
+"
+    );
+    stage.apply(&dead).await?;
+    let options = PodOptions::new(NAMESPACE, &format!("client-{}", stage.unique()));
+    let calls = async |pod: &Pod| calls_the_dead(stage, pod).await;
+    stage.with_pod(&options, calls).await
+}
+
+async fn calls_the_dead(stage: &Stage<'_>, pod: &Pod) -> Result<()> {
+    stage.settled().await?;
+    let request = json!({
+        "address": format!("{}:{PORT}", stage.vip(1)), "interfaceName": "Greeter", "method": "greet",
+        "parameters": "serialization=hessian2",
+    });
+    // They keep their connections, and so the sidecar its life, until all is counted.
+    let mut consumers = vec![];
+    for version in [OLD, NEW] {
+        let command = java(stage, pod, version, &[], "Consumer")?;
+        let consumer = stage.client(pod, &format!("consumer-{version}"), command)?;
+        // Its own timeout would give another reason, after 5 s.
+        let served = Served::of(&consumer.ask(&request).await?)?;
+        served.none(1, "RemotingException: 0")?;
+        consumers.push(consumer);
+    }
+    let prefix = stage.fill("dubbo.outbound|20880||$CASE.test.");
+    let answered = [prefix.as_str(), "local_response_business_exception"];
+    let count = pod.count(&answered).await?;
+    ensure!(count == 2, "{count} local_response_business_exception");
+    // When this is 0 one day, the limit is gone.
+    let active = pod
+        .sidecar()
+        .stat(&format!("{prefix}request_active"))
+        .await?;
+    ensure!(active == Some(2), "request_active is {active:?}");
     Ok(())
 }
