@@ -44,6 +44,12 @@ const USE: &[Case] = &[
         run: |stage| attachment(stage).boxed_local(),
     },
     Case {
+        name: "dubbo/without-attachment",
+        proves: "`withoutHeaders`: prefix, absence, and a value that an empty text satisfies; an absent attachment always matches",
+        turn: Turn::Shared,
+        run: |stage| without_attachment(stage).boxed_local(),
+    },
+    Case {
         name: "dubbo/ignore-case",
         proves: "the annotation `aeraki.net/ignore-case`: the values of the attachments that it names match in any case",
         turn: Turn::Shared,
@@ -63,9 +69,15 @@ const USE: &[Case] = &[
     },
     Case {
         name: "dubbo/two-interfaces",
-        proves: "the annotation `interface` names several interfaces of one port; one that it does not name has no route",
+        proves: "the annotation `interface` names several interfaces of one port; one that it does not name has no route. The pseudo attachment `interface` parts them",
         turn: Turn::Shared,
         run: |stage| two_interfaces(stage).boxed_local(),
+    },
+    Case {
+        name: "dubbo/interface-wildcards",
+        proves: "in the annotation `interface` a `*` at the start or the end stands for anything",
+        turn: Turn::Shared,
+        run: |stage| interface_wildcards(stage).boxed_local(),
     },
     Case {
         name: "dubbo/undefined-subset",
@@ -95,7 +107,13 @@ const USE: &[Case] = &[
         name: "dubbo/kubernetes-service",
         proves: "a Kubernetes Service with such a port name is routed as a ServiceEntry is",
         turn: Turn::Shared,
-        run: |stage| kubernetes_service(stage).boxed_local(),
+        run: |stage| kubernetes_service(stage, "name: tcp-dubbo").boxed_local(),
+    },
+    Case {
+        name: "dubbo/app-protocol",
+        proves: "a Kubernetes Service by its port's `appProtocol: dubbo`",
+        turn: Turn::Shared,
+        run: |stage| kubernetes_service(stage, "appProtocol: dubbo").boxed_local(),
     },
 ];
 
@@ -316,6 +334,37 @@ async fn attachment(stage: &Stage<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Each rule is for one value of `rule`, and leads to v2.
+const WITHOUT: &str =
+    "  - match: [{headers: {rule: {exact: prefix}}, withoutHeaders: {env: {prefix: dev-}}}]
+    route: [{destination: {host: $CASE.test, subset: v2}}]
+  - match: [{headers: {rule: {exact: absent}}, withoutHeaders: {env: {}}}]
+    route: [{destination: {host: $CASE.test, subset: v2}}]
+  - match: [{headers: {rule: {exact: letters}}, withoutHeaders: {env: {regex: \"[a-z]*\"}}}]
+    route: [{destination: {host: $CASE.test, subset: v2}}]
+";
+
+async fn without_attachment(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let routes = format!("{WITHOUT}{TO_V1}");
+    dubbo.service(stage, GREETER, &routes).await?;
+    for (attachments, server) in [
+        (json!({"rule": "prefix"}), "v2"),
+        (json!({"rule": "prefix", "env": "live"}), "v2"),
+        (json!({"rule": "prefix", "env": "dev-1"}), "v1"),
+        (json!({"rule": "absent"}), "v2"),
+        (json!({"rule": "absent", "env": "live"}), "v1"),
+        (json!({"rule": "letters"}), "v2"),
+        (json!({"rule": "letters", "env": "17"}), "v2"),
+        (json!({"rule": "letters", "env": "live"}), "v1"),
+    ] {
+        let request = json!({"attachments": attachments, "calls": 3});
+        let served = dubbo.call(stage, request).await?;
+        served.all_by(server, 3).context(attachments.to_string())?;
+    }
+    Ok(())
+}
+
 async fn ignore_case(stage: &Stage<'_>) -> Result<()> {
     let dubbo = Dubbo::of(stage).await?;
     let routes = format!(
@@ -374,16 +423,38 @@ async fn weights(stage: &Stage<'_>) -> Result<()> {
 async fn two_interfaces(stage: &Stage<'_>) -> Result<()> {
     let dubbo = Dubbo::of(stage).await?;
     let both = format!("{GREETER},net.aeraki.conformance.Teller");
-    dubbo.service(stage, &both, TO_V1).await?;
+    let teller_to_v2 = format!(
+        "  - match: [{{headers: {{interface: {{exact: net.aeraki.conformance.Teller}}}}}}]
+    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
+{TO_V1}"
+    );
+    dubbo.service(stage, &both, &teller_to_v2).await?;
     let tell = json!({"interfaceName": "Teller", "method": "tell", "calls": 5});
     dubbo
         .call(stage, json!({"calls": 5}))
         .await?
         .all_by("v1", 5)?;
-    dubbo.call(stage, tell.clone()).await?.all_by("v1", 5)?;
+    dubbo.call(stage, tell.clone()).await?.all_by("v2", 5)?;
     dubbo.service(stage, GREETER, TO_V1).await?;
     let served = dubbo.call_at(OLD, &stage.vip(1), tell).await?;
     served.none(5, "")
+}
+
+async fn interface_wildcards(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let tell = json!({"interfaceName": "Teller", "method": "tell", "calls": 2});
+    dubbo.service(stage, "*.Greeter", TO_V1).await?;
+    let greet = dubbo.call(stage, json!({"calls": 2})).await?;
+    greet.all_by("v1", 2)?;
+    dubbo.call(stage, tell.clone()).await?.none(2, "")?;
+    let of_package = "net.aeraki.conformance.T*";
+    dubbo.service(stage, of_package, TO_V1).await?;
+    // Of the old library there is no connection yet, which would have the old routes.
+    let address = stage.vip(1);
+    let tell = dubbo.call_at(OLD, &address, tell).await?;
+    tell.all_by("v1", 2)?;
+    let greet = dubbo.call_at(OLD, &address, json!({"calls": 2})).await?;
+    greet.none(2, "")
 }
 
 async fn undefined_subset(stage: &Stage<'_>) -> Result<()> {
@@ -474,7 +545,9 @@ async fn own_namespace(stage: &Stage<'_>) -> Result<()> {
     Served::of(&outsider.ask(&request).await?)?.all_by("v1", 5)
 }
 
-async fn kubernetes_service(stage: &Stage<'_>) -> Result<()> {
+/// A Service whose port says `named`, and its EndpointSlice, which in a cluster a controller writes.
+async fn kubernetes_service(stage: &Stage<'_>, named: &str) -> Result<()> {
+    let name = named.strip_prefix("name: ").unwrap_or_default();
     let dubbo = Dubbo::of(stage).await?;
     let (v1, v2) = (dubbo.v1.address(), dubbo.v2.address());
     let service = format!(
@@ -484,13 +557,13 @@ kind: Service
 metadata: {{name: $CASE, namespace: $NAMESPACE, annotations: {{interface: {GREETER}}}}}
 spec:
   clusterIP: $CLUSTERIP
-  ports: [{{name: tcp-dubbo, port: 20880}}]
+  ports: [{{{named}, port: 20880}}]
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: {{name: $CASE, namespace: $NAMESPACE, labels: {{kubernetes.io/service-name: $CASE}}}}
 addressType: IPv4
-ports: [{{name: tcp-dubbo, port: 20880, protocol: TCP}}]
+ports: [{{name: \"{name}\", port: 20880, protocol: TCP}}]
 endpoints:
 - {{addresses: [{v1}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: server-v1, namespace: $NAMESPACE}}}}
 - {{addresses: [{v2}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: server-v2, namespace: $NAMESPACE}}}}

@@ -186,6 +186,7 @@ impl Server {
 struct Target<'a> {
     host: &'a str,
     port: u16,
+    username: Option<&'a str>,
     password: Option<&'a str>,
 }
 
@@ -194,8 +195,14 @@ impl<'a> Target<'a> {
         Self {
             host,
             port,
+            username: None,
             password: None,
         }
+    }
+
+    fn user(mut self, username: &'a str, password: &'a str) -> Self {
+        self.username = Some(username);
+        self.password(password)
     }
 
     fn password(mut self, password: &'a str) -> Self {
@@ -212,6 +219,9 @@ async fn call(client: &Client, target: &Target<'_>, commands: &[&[&str]]) -> Res
         "port": target.port,
         "commands": commands,
     });
+    if let Some(username) = target.username {
+        request["username"] = username.into();
+    }
     if let Some(password) = target.password {
         request["password"] = password.into();
     }

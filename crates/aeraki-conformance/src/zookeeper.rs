@@ -52,7 +52,7 @@ const USE: &[Case] = &[
     },
     Case {
         name: "zookeeper/per-opcode-metrics",
-        proves: "`per-opcode-metrics`: bytes of requests per opcode, and none of responses unless asked for",
+        proves: "`per-opcode-metrics`: bytes of requests or of responses per opcode, as asked for",
         turn: Turn::Shared,
         run: |stage| per_opcode_metrics(stage).boxed_local(),
     },
@@ -351,6 +351,16 @@ async fn per_opcode_metrics(stage: &Stage<'_>) -> Result<()> {
     );
     let received = zookeeper.count(stage, "create_resp_bytes").await?;
     ensure!(received == 0, "create_resp_bytes is {received}");
+    zookeeper.close(stage).await?;
+    let bytes = "zookeeper.aeraki.io/per-opcode-metrics: response-bytes";
+    let zookeeper = settled(stage, bytes).await?;
+    let create = json!({"path": format!("{path}-again"), "value": "x"});
+    zookeeper.ask(stage, "create", create).await?;
+    counts(stage, &zookeeper, "create_resp", 2).await?;
+    let received = zookeeper.count(stage, "create_resp_bytes").await?;
+    ensure!(received > 0, "create_resp_bytes is {received}");
+    let same = zookeeper.count(stage, "create_rq_bytes").await?;
+    ensure!(same == sent, "create_rq_bytes is {same}, after {sent}");
     zookeeper.close(stage).await
 }
 

@@ -13,7 +13,7 @@ use crate::wait::until_so;
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "redis/cluster-mode",
-        proves: "`mode: CLUSTER`: a client that knows nothing of slots reaches each key's own master",
+        proves: "`mode: CLUSTER`: a client that knows nothing of slots reaches each key's own master, and `discoveryEndpoints` are the seeds of a host that is in no DNS",
         turn: Turn::Shared,
         run: |stage| cluster(stage).boxed_local(),
     },

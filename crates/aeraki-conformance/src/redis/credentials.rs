@@ -19,6 +19,12 @@ pub(super) const CASES: &[Case] = &[
         run: |stage| downstream(stage).boxed_local(),
     },
     Case {
+        name: "redis/user-names",
+        proves: "credentials with a user name, and the fields of a Secret that they stand in: of clients, and of the sidecar at the server",
+        turn: Turn::Shared,
+        run: |stage| user_names(stage).boxed_local(),
+    },
+    Case {
         name: "redis/downstream-auth-by-reference",
         proves: "`settings.auth.reference` to a variable of the sidecar",
         turn: Turn::Shared,
@@ -96,6 +102,40 @@ async fn downstream(stage: &Stage<'_>) -> Result<()> {
     refused(&redis.answer(&wrong, &set).await?, "invalid")?;
     let none = Target::at(&address, PORT);
     refused(&redis.answer(&none, &set).await?, "uthentication required")
+}
+
+async fn user_names(stage: &Stage<'_>) -> Result<()> {
+    let redis = Redis::of(stage).await?;
+    // It lets nobody in but the user `app`.
+    let app = ["--user", "app", "on", ">at-the-server", "~*", "+@all"];
+    let others = ["--user", "default", "off"];
+    let users = [&app[..], &others].concat();
+    redis.v2.serve(stage, 6415, &users).await?;
+    let secret = "
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: $CASE, namespace: $NAMESPACE}
+stringData: {who: client, old: one, new: two}
+";
+    let auth = "{secret: {name: $CASE, usernameField: who, passwordFields: [old, new]}}";
+    let clients = rules("cache", &format!("  settings: {{auth: {auth}}}\n"));
+    let clients = clients.replace(
+        "metadata:\n",
+        &format!("metadata:\n  annotations: {{{INLINE}}}\n"),
+    );
+    let server = destination(INLINE, "{plain: {username: app, password: at-the-server}}");
+    let cache = service_at("cache", "$VIP1", &redis.v2.address(), 6415);
+    stage.apply(&(cache + secret + &clients + &server)).await?;
+    stage.settled().await?;
+    let address = stage.vip(1);
+    let set = ["SET", stage.case(), "1"];
+    for password in ["one", "two"] {
+        let client = Target::at(&address, PORT).user("client", password);
+        value(redis.answer(&client, &set).await?)?;
+    }
+    let other = Target::at(&address, PORT).user("other", "one");
+    refused(&redis.answer(&other, &set).await?, "invalid")
 }
 
 async fn downstream_reference(stage: &Stage<'_>) -> Result<()> {

@@ -16,13 +16,13 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "redis/fault-percentage",
-        proves: "`faults[].percentage`: so many of a thousand, within the bounds of chance",
+        proves: "`faults[].percentage`: so many of a thousand, within the bounds of chance; without `commands` of every command",
         turn: Turn::Shared,
         run: |stage| percentage(stage).boxed_local(),
     },
     Case {
         name: "redis/fault-delay",
-        proves: "`faults[].delay`: the answer comes no earlier, and the proxy counts it",
+        proves: "`faults[].delay`, without a `type`: the answer comes no earlier, and the proxy counts it",
         turn: Turn::Shared,
         run: |stage| delay(stage).boxed_local(),
     },
@@ -50,7 +50,7 @@ async fn fault_error(stage: &Stage<'_>) -> Result<()> {
 }
 
 async fn percentage(stage: &Stage<'_>) -> Result<()> {
-    let fault = "{type: ERROR, percentage: {value: 30}, commands: [GET]}";
+    let fault = "{type: ERROR, percentage: {value: 30}}";
     let redis = with_fault(stage, fault).await?;
     let address = stage.vip(1);
     let get = ["GET", stage.case()];
@@ -64,7 +64,7 @@ async fn percentage(stage: &Stage<'_>) -> Result<()> {
 }
 
 async fn delay(stage: &Stage<'_>) -> Result<()> {
-    let fault = "{type: DELAY, delay: 0.3s, percentage: {value: 100}, commands: [GET]}";
+    let fault = "{delay: 0.3s, percentage: {value: 100}, commands: [GET]}";
     let redis = with_fault(stage, fault).await?;
     let mut request = json!({
         "do": "call", "host": stage.vip(1), "port": PORT, "commands": [["GET", stage.case()]],

@@ -29,8 +29,14 @@ pub(super) const CASES: &[Case] = &[
         run: |stage| last_catch_all(stage).boxed_local(),
     },
     Case {
+        name: "redis/oldest-rule",
+        proves: "of several RedisServices for one host the oldest counts",
+        turn: Turn::Shared,
+        run: |stage| oldest_rule(stage).boxed_local(),
+    },
+    Case {
         name: "redis/remove-prefix",
-        proves: "`match.key.removePrefix`: the server sees the key without the prefix",
+        proves: "`match.key.removePrefix`: the server sees the key without the prefix. Without a route for all keys, the others go to the service itself",
         turn: Turn::Shared,
         run: |stage| remove_prefix(stage).boxed_local(),
     },
@@ -66,7 +72,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "redis/short-names",
-        proves: "a short name in a RedisService is one of its own namespace",
+        proves: "short names in a RedisService are those of its own namespace, and it applies to each host that it names",
         turn: Turn::Shared,
         run: |stage| short_names(stage).boxed_local(),
     },
@@ -150,6 +156,22 @@ async fn last_catch_all(stage: &Stage<'_>) -> Result<()> {
     redis.lands(&stage.vip(1), stage.case(), "v2").await
 }
 
+async fn oldest_rule(stage: &Stage<'_>) -> Result<()> {
+    let redis = two_services(stage).await?;
+    let oldest = rules("cache", "  redis: [{route: {host: users.$CASE.test}}]\n");
+    stage.apply(&oldest).await?;
+    // Where both are of the same second their names decide.
+    let younger = "  redis: [{route: {host: cache.$CASE.test}}]\n";
+    let younger = rules("younger", younger).replace("[younger.", "[cache.");
+    stage.apply(&younger).await?;
+    stage.settled().await?;
+    redis.lands(&stage.vip(1), stage.case(), "v2").await?;
+    stage.delete("RedisService", "$CASE-cache").await?;
+    stage.settled().await?;
+    let key = format!("{}:after", stage.case());
+    redis.lands(&stage.vip(1), &key, "v1").await
+}
+
 async fn remove_prefix(stage: &Stage<'_>) -> Result<()> {
     let redis = two_services(stage).await?;
     let spec = "  redis:
@@ -170,7 +192,8 @@ async fn remove_prefix(stage: &Stage<'_>) -> Result<()> {
     let short = redis.v2.value(&["GET", stage.case()]).await?;
     equal("the key without its prefix", &short, &json!("gone"))?;
     let long = redis.v2.value(&["GET", &key("kept")]).await?;
-    equal("the key with its prefix", &long, &json!("kept"))
+    equal("the key with its prefix", &long, &json!("kept"))?;
+    redis.lands(&stage.vip(1), &key("other"), "v1").await
 }
 
 async fn case_insensitive(stage: &Stage<'_>) -> Result<()> {
@@ -283,17 +306,23 @@ async fn short_names(stage: &Stage<'_>) -> Result<()> {
     // A host of a ServiceEntry can be a name as Kubernetes makes them.
     let cache = service("cache", "$VIP1", &redis.v1.address());
     let users = service("users", "$VIP2", &address);
+    let other = service("other", "$VIP3", &redis.v1.address());
     let named = |text: &str, name: &str| {
         let full = format!("$CASE-{name}.$NAMESPACE.svc.cluster.local");
         text.replace(&format!("[{name}.$CASE.test]"), &format!("[{full}]"))
     };
     let spec = "  redis: [{route: {host: $CASE-users}}]\n";
-    let rule = rules("cache", spec).replace("[cache.$CASE.test]", "[$CASE-cache]");
-    stage
-        .apply(&(named(&cache, "cache") + &named(&users, "users") + &rule))
-        .await?;
+    let both = "[$CASE-cache, $CASE-other]";
+    let rule = rules("cache", spec).replace("[cache.$CASE.test]", both);
+    let services = [(&cache, "cache"), (&users, "users"), (&other, "other")];
+    let services = services.map(|(text, name)| named(text, name)).concat();
+    stage.apply(&(services + &rule)).await?;
     stage.settled().await?;
-    redis.lands(&stage.vip(1), stage.case(), "v2").await
+    for which in [1, 3] {
+        let key = format!("{}:{which}", stage.case());
+        redis.lands(&stage.vip(which), &key, "v2").await?;
+    }
+    Ok(())
 }
 
 async fn virtual_service(stage: &Stage<'_>) -> Result<()> {

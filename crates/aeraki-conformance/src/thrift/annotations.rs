@@ -42,8 +42,11 @@ const BYE_TO_V2: &str = "  - match: [{method: {exact: SayBye}}]
 async fn service_name(stage: &Stage<'_>) -> Result<()> {
     let thrift = Thrift::of(stage).await?;
     let names = "thrift.aeraki.io/service-name: \"Greeter,Clock\"";
-    thrift.annotated(stage, names, BYE_TO_V2).await?;
+    let own = "  - match: [{method: {exact: SayBye}}, {method: {exact: \"Clock:SayHello\"}}]";
+    let rules = BYE_TO_V2.replace("  - match: [{method: {exact: SayBye}}]", own);
+    thrift.annotated(stage, names, &rules).await?;
     for (method, server) in [
+        ("Clock:SayHello", "v2"),
         ("Greeter:SayBye", "v2"),
         ("Clock:SayBye", "v2"),
         ("Greeter:SayHello", "v1"),
