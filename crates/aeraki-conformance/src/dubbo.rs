@@ -86,6 +86,12 @@ const USE: &[Case] = &[
         run: |stage| undefined_subset(stage).boxed_local(),
     },
     Case {
+        name: "dubbo/redirect",
+        proves: "a rule with `redirect` or `directResponse`: the calls that it matches fail, and go to nobody else",
+        turn: Turn::Shared,
+        run: |stage| redirect(stage).boxed_local(),
+    },
+    Case {
         name: "dubbo/inbound",
         proves: "the servers' sidecars speak Dubbo too, on the target port",
         turn: Turn::Shared,
@@ -471,6 +477,26 @@ async fn undefined_subset(stage: &Stage<'_>) -> Result<()> {
         .call(stage, json!({"calls": 2}))
         .await?
         .all_by("v1", 2)
+}
+
+async fn redirect(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let routes = format!(
+        "  - match: [{{method: {{exact: bye}}}}]
+    redirect: {{uri: /elsewhere}}
+  - match: [{{method: {{exact: add}}}}]
+    directResponse: {{status: 503}}
+{TO_V1}"
+    );
+    stage.expects("AER0205");
+    dubbo.service(stage, GREETER, &routes).await?;
+    for method in ["bye", "add"] {
+        let request = json!({"method": method, "calls": 2});
+        let served = dubbo.call(stage, request).await?;
+        served.none(2, "").context(method)?;
+    }
+    let greet = dubbo.call(stage, json!({"calls": 2})).await?;
+    greet.all_by("v1", 2)
 }
 
 async fn inbound(stage: &Stage<'_>) -> Result<()> {

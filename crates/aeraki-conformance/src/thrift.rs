@@ -79,6 +79,12 @@ const USE: &[Case] = &[
         run: |stage| undefined_subset(stage).boxed_local(),
     },
     Case {
+        name: "thrift/redirect",
+        proves: "a rule with `redirect` or `directResponse`: the calls that it matches fail, and go to nobody else",
+        turn: Turn::Shared,
+        run: |stage| redirect(stage).boxed_local(),
+    },
+    Case {
         name: "thrift/inexpressible-method",
         proves: "a prefix of a method cannot be expressed: the entry has no effect, and nothing gets wider",
         turn: Turn::Shared,
@@ -88,13 +94,19 @@ const USE: &[Case] = &[
         name: "thrift/mirror",
         proves: "`mirror`: another version gets a copy of each call, and its answers reach nobody",
         turn: Turn::Shared,
-        run: |stage| mirror(stage, "Mirrored", "", 100).boxed_local(),
+        run: |stage| mirror(stage, "Mirrored", MIRROR, 100).boxed_local(),
     },
     Case {
         name: "thrift/mirror-percentage",
         proves: "`mirrorPercentage`: of some calls only",
         turn: Turn::Shared,
         run: |stage| mirror(stage, "SomeMirrored", MIRROR_25, 25).boxed_local(),
+    },
+    Case {
+        name: "thrift/mirrors",
+        proves: "`mirrors[]`, each with a `percentage`",
+        turn: Turn::Shared,
+        run: |stage| mirror(stage, "ListMirrored", MIRRORS_40, 40).boxed_local(),
     },
     Case {
         name: "thrift/own-namespace",
@@ -433,17 +445,19 @@ async fn multiplexed(stage: &Stage<'_>) -> Result<()> {
     thrift.call(stage, "SayBye", calls).await?.all_by("v1", 5)
 }
 
-const MIRROR_25: &str = "    mirrorPercentage: {value: 25}\n";
+const MIRROR: &str = "    mirror: {host: $CASE.test, subset: v2}\n";
+const MIRROR_25: &str = "    mirror: {host: $CASE.test, subset: v2}
+    mirrorPercentage: {value: 25}
+";
+const MIRRORS_40: &str =
+    "    mirrors: [{destination: {host: $CASE.test, subset: v2}, percentage: {value: 40}}]\n";
 
 /// Calls a method that no other case calls, and asks the server that gets the copies how often it was called.
-async fn mirror(stage: &Stage<'_>, method: &str, share: &str, hundredths: u32) -> Result<()> {
+async fn mirror(stage: &Stage<'_>, method: &str, mirror: &str, hundredths: u32) -> Result<()> {
     const CALLS: u64 = 400;
     let thrift = Thrift::of(stage).await?;
-    let routes = format!(
-        "  - route: [{{destination: {{host: $CASE.test, subset: v1}}}}]
-    mirror: {{host: $CASE.test, subset: v2}}
-{share}"
-    );
+    let to_v1 = "  - route: [{destination: {host: $CASE.test, subset: v1}}]\n";
+    let routes = format!("{to_v1}{mirror}");
     thrift.service(stage, &routes).await?;
     let served = thrift.call(stage, method, json!({"calls": CALLS})).await?;
     served.all_by("v1", CALLS)?;
@@ -539,6 +553,24 @@ async fn undefined_subset(stage: &Stage<'_>) -> Result<()> {
         .await?
         .none(3, "")?;
     thrift.call(stage, "SayHello", calls).await?.all_by("v1", 3)
+}
+
+async fn redirect(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let routes = "  - match: [{method: {exact: SayBye}}]
+    redirect: {uri: /elsewhere}
+  - match: [{method: {exact: SayNothing}}]
+    directResponse: {status: 503}
+  - route: [{destination: {host: $CASE.test, subset: v1}}]
+";
+    stage.expects("AER0205");
+    thrift.service(stage, routes).await?;
+    let calls = json!({"calls": 2});
+    for method in ["SayBye", "SayNothing"] {
+        let served = thrift.call(stage, method, calls.clone()).await?;
+        served.none(2, "").context(method)?;
+    }
+    thrift.call(stage, "SayHello", calls).await?.all_by("v1", 2)
 }
 
 async fn inexpressible(stage: &Stage<'_>) -> Result<()> {

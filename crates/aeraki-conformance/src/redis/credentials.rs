@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     PORT, REFERENCE, REFERENCE_FILE, REFERENCE_VARIABLE, Redis, Target, equal, refused, rules,
-    service, service_at, value,
+    service, service_at, speaks_redis, value,
 };
 use crate::case::{Case, Stage, Turn};
 use crate::mesh::PodOptions;
@@ -14,7 +14,7 @@ use crate::mesh::PodOptions;
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "redis/downstream-auth",
-        proves: "`settings.auth.plain`: each of its passwords is let in, a wrong one and none are not",
+        proves: "`settings.auth.plain`: each of its passwords is let in, a wrong one and none are not; no other namespace gets the filter that has them",
         turn: Turn::Shared,
         run: |stage| downstream(stage).boxed_local(),
     },
@@ -101,7 +101,11 @@ async fn downstream(stage: &Stage<'_>) -> Result<()> {
     let wrong = Target::at(&address, PORT).password("three");
     refused(&redis.answer(&wrong, &set).await?, "invalid")?;
     let none = Target::at(&address, PORT);
-    refused(&redis.answer(&none, &set).await?, "uthentication required")
+    refused(&redis.answer(&none, &set).await?, "uthentication required")?;
+    let elsewhere = stage.pod(&PodOptions::new("elsewhere", "client")).await?;
+    let client = stage.python(&elsewhere, "redis", "client.py")?;
+    stage.settled().await?;
+    speaks_redis(&client, &address, PORT, false).await
 }
 
 async fn user_names(stage: &Stage<'_>) -> Result<()> {
