@@ -11,18 +11,26 @@ use serde_json::{Value, json};
 use crate::case::{Case, Stage, Turn};
 use crate::client::Client;
 use crate::mesh::{Mesh, Pod, PodOptions};
-use crate::served::{self, Served};
+use crate::served::Served;
 
 pub(crate) use demo::DEMO;
 pub(crate) use measure::{LOAD, SUBJECT};
 
+mod attachments;
 mod demo;
+mod listeners;
 mod measure;
 mod serialization;
 mod trouble;
 
 /// The cases, by what they are about.
-pub(crate) const CASES: [&[Case]; 3] = [USE, serialization::CASES, trouble::CASES];
+pub(crate) const CASES: [&[Case]; 5] = [
+    USE,
+    attachments::CASES,
+    serialization::CASES,
+    listeners::CASES,
+    trouble::CASES,
+];
 
 const USE: &[Case] = &[
     Case {
@@ -36,24 +44,6 @@ const USE: &[Case] = &[
         proves: "`match.method` exact, prefix and regex",
         turn: Turn::Shared,
         run: |stage| method(stage).boxed_local(),
-    },
-    Case {
-        name: "dubbo/attachment",
-        proves: "`match.headers` exact, prefix, regex and presence, and `withoutHeaders`, by attachments",
-        turn: Turn::Shared,
-        run: |stage| attachment(stage).boxed_local(),
-    },
-    Case {
-        name: "dubbo/without-attachment",
-        proves: "`withoutHeaders`: prefix, absence, and a value that an empty text satisfies; an absent attachment always matches",
-        turn: Turn::Shared,
-        run: |stage| without_attachment(stage).boxed_local(),
-    },
-    Case {
-        name: "dubbo/ignore-case",
-        proves: "the annotation `aeraki.net/ignore-case`: the values of the attachments that it names match in any case",
-        turn: Turn::Shared,
-        run: |stage| ignore_case(stage).boxed_local(),
     },
     Case {
         name: "dubbo/tcp-route",
@@ -92,34 +82,10 @@ const USE: &[Case] = &[
         run: |stage| redirect(stage).boxed_local(),
     },
     Case {
-        name: "dubbo/inbound",
-        proves: "the servers' sidecars speak Dubbo too, on the target port",
-        turn: Turn::Shared,
-        run: |stage| inbound(stage).boxed_local(),
-    },
-    Case {
         name: "dubbo/group-and-version",
         proves: "annotations for group and version: such calls are routed, and others fail",
         turn: Turn::Shared,
         run: |stage| group_and_version(stage).boxed_local(),
-    },
-    Case {
-        name: "dubbo/own-namespace",
-        proves: "`exportTo: [\".\"]`: clients of other namespaces are not routed",
-        turn: Turn::Shared,
-        run: |stage| own_namespace(stage).boxed_local(),
-    },
-    Case {
-        name: "dubbo/kubernetes-service",
-        proves: "a Kubernetes Service with such a port name is routed as a ServiceEntry is",
-        turn: Turn::Shared,
-        run: |stage| kubernetes_service(stage, "name: tcp-dubbo").boxed_local(),
-    },
-    Case {
-        name: "dubbo/app-protocol",
-        proves: "a Kubernetes Service by its port's `appProtocol: dubbo`",
-        turn: Turn::Shared,
-        run: |stage| kubernetes_service(stage, "appProtocol: dubbo").boxed_local(),
     },
 ];
 
@@ -314,91 +280,6 @@ async fn method(stage: &Stage<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn attachment(stage: &Stage<'_>) -> Result<()> {
-    let dubbo = Dubbo::of(stage).await?;
-    let routes = format!(
-        "  - match: [{{headers: {{env: {{exact: canary}}}}}}, {{headers: {{env: {{prefix: dev-}}}}}}, {{headers: {{env: {{regex: \"q[0-9]+\"}}}}}}]
-    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
-  - match: [{{headers: {{tenant: {{}}}}, withoutHeaders: {{env: {{exact: live}}}}}}]
-    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
-{TO_V1}"
-    );
-    dubbo.service(stage, GREETER, &routes).await?;
-    for (attachments, server) in [
-        (json!({}), "v1"),
-        (json!({"env": "canary"}), "v2"),
-        (json!({"env": "canary2"}), "v1"),
-        (json!({"env": "dev-1"}), "v2"),
-        (json!({"env": "q17"}), "v2"),
-        (json!({"tenant": "gold"}), "v2"),
-        (json!({"tenant": "gold", "env": "live"}), "v1"),
-    ] {
-        let request = json!({"attachments": attachments, "calls": 5});
-        let served = dubbo.call(stage, request).await?;
-        served.all_by(server, 5).context(attachments.to_string())?;
-    }
-    Ok(())
-}
-
-/// Each rule is for one value of `rule`, and leads to v2.
-const WITHOUT: &str =
-    "  - match: [{headers: {rule: {exact: prefix}}, withoutHeaders: {env: {prefix: dev-}}}]
-    route: [{destination: {host: $CASE.test, subset: v2}}]
-  - match: [{headers: {rule: {exact: absent}}, withoutHeaders: {env: {}}}]
-    route: [{destination: {host: $CASE.test, subset: v2}}]
-  - match: [{headers: {rule: {exact: letters}}, withoutHeaders: {env: {regex: \"[a-z]*\"}}}]
-    route: [{destination: {host: $CASE.test, subset: v2}}]
-";
-
-async fn without_attachment(stage: &Stage<'_>) -> Result<()> {
-    let dubbo = Dubbo::of(stage).await?;
-    let routes = format!("{WITHOUT}{TO_V1}");
-    dubbo.service(stage, GREETER, &routes).await?;
-    for (attachments, server) in [
-        (json!({"rule": "prefix"}), "v2"),
-        (json!({"rule": "prefix", "env": "live"}), "v2"),
-        (json!({"rule": "prefix", "env": "dev-1"}), "v1"),
-        (json!({"rule": "absent"}), "v2"),
-        (json!({"rule": "absent", "env": "live"}), "v1"),
-        (json!({"rule": "letters"}), "v2"),
-        (json!({"rule": "letters", "env": "17"}), "v2"),
-        (json!({"rule": "letters", "env": "live"}), "v1"),
-    ] {
-        let request = json!({"attachments": attachments, "calls": 3});
-        let served = dubbo.call(stage, request).await?;
-        served.all_by(server, 3).context(attachments.to_string())?;
-    }
-    Ok(())
-}
-
-async fn ignore_case(stage: &Stage<'_>) -> Result<()> {
-    let dubbo = Dubbo::of(stage).await?;
-    let routes = format!(
-        "  - match: [{{headers: {{env: {{exact: canary}}}}}}, {{headers: {{zone: {{exact: a}}}}}}]
-    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
-{TO_V1}"
-    );
-    let annotated =
-        "namespace: $NAMESPACE, annotations: {aeraki.net/ignore-case: env}}\nspec:\n  hosts";
-    let rule = rules("$CASE.test", &routes);
-    stage
-        .apply(&rule.replace("namespace: $NAMESPACE}\nspec:\n  hosts", annotated))
-        .await?;
-    dubbo.service(stage, GREETER, "").await?;
-    for (attachments, server) in [
-        (json!({"env": "canary"}), "v2"),
-        (json!({"env": "CaNaRy"}), "v2"),
-        (json!({"env": "live"}), "v1"),
-        (json!({"zone": "a"}), "v2"),
-        (json!({"zone": "A"}), "v1"),
-    ] {
-        let request = json!({"attachments": attachments, "calls": 3});
-        let served = dubbo.call(stage, request).await?;
-        served.all_by(server, 3).context(attachments.to_string())?;
-    }
-    Ok(())
-}
-
 async fn tcp_route(stage: &Stage<'_>) -> Result<()> {
     let dubbo = Dubbo::of(stage).await?;
     let tcp = rules("$CASE.test", &TO_V1.replace("v1", "v2")).replace("  http:", "  tcp:");
@@ -499,38 +380,6 @@ async fn redirect(stage: &Stage<'_>) -> Result<()> {
     greet.all_by("v1", 2)
 }
 
-async fn inbound(stage: &Stage<'_>) -> Result<()> {
-    let dubbo = Dubbo::of(stage).await?;
-    let service = format!(
-        "\
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {{name: $CASE, namespace: $NAMESPACE, annotations: {{interface: {GREETER}}}}}
-spec:
-  hosts: [$CASE.test]
-  addresses: [$VIP1]
-  ports: [{{number: 20880, name: tcp-dubbo, protocol: TCP}}]
-  resolution: STATIC
-  workloadSelector: {{labels: {{app: dubbo, version: v2}}}}
-"
-    );
-    stage.apply(&service).await?;
-    stage.settled().await?;
-    let requests = ["dubbo.inbound|20880||", ".request_twoway"];
-    let before = dubbo.v2.count(&requests).await?;
-    dubbo
-        .call(stage, json!({"calls": 7}))
-        .await?
-        .all_by("v2", 7)?;
-    let counted = dubbo.v2.count(&requests).await? - before;
-    // Other cases call the server too; without this one's filter nothing would be counted.
-    ensure!(
-        counted >= 7,
-        "the server's sidecar has counted {counted} calls of 7"
-    );
-    Ok(())
-}
-
 async fn group_and_version(stage: &Stage<'_>) -> Result<()> {
     let dubbo = Dubbo::of(stage).await?;
     let annotations = format!(
@@ -546,69 +395,4 @@ async fn group_and_version(stage: &Stage<'_>) -> Result<()> {
     dubbo.call(stage, json!({"calls": 2})).await?.none(2, "")?;
     let green = json!({"group": "green", "version": "2.0.0", "calls": 2});
     dubbo.call(stage, green).await?.none(2, "")
-}
-
-async fn own_namespace(stage: &Stage<'_>) -> Result<()> {
-    let dubbo = Dubbo::of(stage).await?;
-    let pod = stage.pod(&PodOptions::new("elsewhere", "client")).await?;
-    let command = java(stage, &pod, OLD, &[], "Consumer")?;
-    let outsider = stage.client(&pod, "consumer", command)?;
-    let (v1, v2) = (dubbo.v1.address(), dubbo.v2.address());
-    stage
-        .apply(&served::own("dubbo", PORT, &v2.to_string()))
-        .await?;
-    stage
-        .apply(&served::foreign("dubbo", PORT, &v1.to_string()))
-        .await?;
-    stage.settled().await?;
-    let address = stage.vip(2);
-    let served = dubbo.call_at(NEW, &address, json!({"calls": 5})).await?;
-    served.all_by("v2", 5)?;
-    let request = json!({
-        "address": format!("{address}:{PORT}"), "interfaceName": "Greeter", "method": "greet",
-        "parameters": "serialization=hessian2", "calls": 5,
-    });
-    Served::of(&outsider.ask(&request).await?)?.all_by("v1", 5)
-}
-
-/// A Service whose port says `named`, and its EndpointSlice, which in a cluster a controller writes.
-async fn kubernetes_service(stage: &Stage<'_>, named: &str) -> Result<()> {
-    let name = named.strip_prefix("name: ").unwrap_or_default();
-    let dubbo = Dubbo::of(stage).await?;
-    let (v1, v2) = (dubbo.v1.address(), dubbo.v2.address());
-    let service = format!(
-        "\
-apiVersion: v1
-kind: Service
-metadata: {{name: $CASE, namespace: $NAMESPACE, annotations: {{interface: {GREETER}}}}}
-spec:
-  clusterIP: $CLUSTERIP
-  ports: [{{{named}, port: 20880}}]
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: $CASE, namespace: $NAMESPACE, labels: {{kubernetes.io/service-name: $CASE}}}}
-addressType: IPv4
-ports: [{{name: \"{name}\", port: 20880, protocol: TCP}}]
-endpoints:
-- {{addresses: [{v1}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: server-v1, namespace: $NAMESPACE}}}}
-- {{addresses: [{v2}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: server-v2, namespace: $NAMESPACE}}}}
-"
-    );
-    stage.apply(&service).await?;
-    let host = "$CASE.$NAMESPACE.svc.cluster.local";
-    let routes = format!(
-        "  - match: [{{method: {{exact: bye}}}}]
-    route: [{{destination: {{host: {host}, subset: v2}}}}]
-  - route: [{{destination: {{host: {host}, subset: v1}}}}]
-"
-    );
-    stage.apply(&rules(host, &routes)).await?;
-    stage.settled().await?;
-    for (method, server) in [("bye", "v2"), ("greet", "v1")] {
-        let request = json!({"method": method, "calls": 5});
-        let served = dubbo.call_at(NEW, &stage.cluster_ip(), request).await?;
-        served.all_by(server, 5)?;
-    }
-    Ok(())
 }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::case::{Case, Stage, Turn};
 use crate::client::Client;
-use crate::mesh::{LOCALHOST_LISTENERS, Mesh, Pod, PodOptions};
-use crate::served::{self, Served};
+use crate::mesh::{Mesh, Pod, PodOptions};
+use crate::served::Served;
 use crate::wait::{Seen, until};
 
 pub(crate) use demo::DEMO;
@@ -17,11 +17,19 @@ pub(crate) use measure::{LOAD, SUBJECT};
 
 mod annotations;
 mod demo;
+mod headers;
+mod listeners;
 mod measure;
 mod trouble;
 
 /// The cases, by what they are about.
-pub(crate) const CASES: [&[Case]; 3] = [USE, annotations::CASES, trouble::CASES];
+pub(crate) const CASES: [&[Case]; 5] = [
+    USE,
+    headers::CASES,
+    annotations::CASES,
+    listeners::CASES,
+    trouble::CASES,
+];
 
 const USE: &[Case] = &[
     Case {
@@ -35,24 +43,6 @@ const USE: &[Case] = &[
         proves: "`match.method.exact`: the named method goes to its subset, all others to the next route",
         turn: Turn::Shared,
         run: |stage| method(stage).boxed_local(),
-    },
-    Case {
-        name: "thrift/header",
-        proves: "`match.headers` exact, prefix, regex and presence, and `withoutHeaders`, by THeader",
-        turn: Turn::Shared,
-        run: |stage| header(stage).boxed_local(),
-    },
-    Case {
-        name: "thrift/without-header",
-        proves: "`withoutHeaders`: prefix, absence, and a value that an empty text satisfies; an absent header always matches",
-        turn: Turn::Shared,
-        run: |stage| without_header(stage).boxed_local(),
-    },
-    Case {
-        name: "thrift/ignore-case",
-        proves: "the annotation `aeraki.net/ignore-case`: the values of the headers that it names match in any case",
-        turn: Turn::Shared,
-        run: |stage| ignore_case(stage).boxed_local(),
     },
     Case {
         name: "thrift/tcp-route",
@@ -109,40 +99,10 @@ const USE: &[Case] = &[
         run: |stage| mirror(stage, "ListMirrored", MIRRORS_40, 40).boxed_local(),
     },
     Case {
-        name: "thrift/own-namespace",
-        proves: "`exportTo: [\".\"]`: clients of other namespaces are not routed",
-        turn: Turn::Shared,
-        run: |stage| own_namespace(stage).boxed_local(),
-    },
-    Case {
-        name: "thrift/kubernetes-service",
-        proves: "a Kubernetes Service by the name of its port is routed as a ServiceEntry is",
-        turn: Turn::Shared,
-        run: |stage| kubernetes(stage, "name: tcp-thrift").boxed_local(),
-    },
-    Case {
-        name: "thrift/app-protocol",
-        proves: "a Kubernetes Service by its port's `appProtocol: thrift`",
-        turn: Turn::Shared,
-        run: |stage| kubernetes(stage, "appProtocol: thrift").boxed_local(),
-    },
-    Case {
-        name: "thrift/inbound",
-        proves: "the servers' sidecars speak Thrift too, on the target port",
-        turn: Turn::Shared,
-        run: |stage| inbound(stage).boxed_local(),
-    },
-    Case {
         name: "thrift/removed",
         proves: "without its VirtualService a service is called as if there had been none",
         turn: Turn::Shared,
         run: |stage| removed(stage).boxed_local(),
-    },
-    Case {
-        name: "thrift/interception-none",
-        proves: "`--localhost-listeners`: a sidecar that captures nothing routes the calls that it gets on loopback",
-        turn: Turn::Alone,
-        run: |stage| interception_none(stage).boxed_local(),
     },
 ];
 
@@ -299,103 +259,6 @@ async fn method(stage: &Stage<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn header(stage: &Stage<'_>) -> Result<()> {
-    let thrift = Thrift::of(stage).await?;
-    let routes = "  - match: [{headers: {x-env: {exact: canary}}}, {headers: {x-env: {prefix: dev-}}}, {headers: {x-env: {regex: \"q[0-9]+\"}}}]
-    route: [{destination: {host: $CASE.test, subset: v2}}]
-  - match: [{headers: {x-tenant: {}}, withoutHeaders: {x-env: {exact: live}}}]
-    route: [{destination: {host: $CASE.test, subset: v2}}]
-  - route: [{destination: {host: $CASE.test, subset: v1}}]
-";
-    thrift.service(stage, routes).await?;
-    for (value, server) in [
-        ("canary", "v2"),
-        ("canary2", "v1"),
-        ("dev-1", "v2"),
-        ("q17", "v2"),
-        ("q", "v1"),
-    ] {
-        let request = json!({"transport": "header", "headers": {"x-env": value}, "calls": 5});
-        thrift
-            .call(stage, "SayHello", request)
-            .await?
-            .all_by(server, 5)?;
-    }
-    for (env, server) in [("live", "v1"), ("test", "v2")] {
-        let headers = json!({"x-env": env, "x-tenant": "gold"});
-        let request = json!({"transport": "header", "headers": headers, "calls": 5, "fresh": true});
-        let served = thrift.call(stage, "SayHello", request).await?;
-        served.all_by(server, 5)?;
-    }
-    let without = json!({"transport": "framed", "calls": 5});
-    thrift
-        .call(stage, "SayHello", without)
-        .await?
-        .all_by("v1", 5)
-}
-
-/// Each rule is for one value of `x-rule`, and leads to v2.
-const WITHOUT: &str =
-    "  - match: [{headers: {x-rule: {exact: prefix}}, withoutHeaders: {x-env: {prefix: dev-}}}]
-    route: [{destination: {host: $CASE.test, subset: v2}}]
-  - match: [{headers: {x-rule: {exact: absent}}, withoutHeaders: {x-env: {}}}]
-    route: [{destination: {host: $CASE.test, subset: v2}}]
-  - match: [{headers: {x-rule: {exact: letters}}, withoutHeaders: {x-env: {regex: \"[a-z]*\"}}}]
-    route: [{destination: {host: $CASE.test, subset: v2}}]
-  - route: [{destination: {host: $CASE.test, subset: v1}}]
-";
-
-async fn without_header(stage: &Stage<'_>) -> Result<()> {
-    let thrift = Thrift::of(stage).await?;
-    thrift.service(stage, WITHOUT).await?;
-    for (rule, env, server) in [
-        ("prefix", None, "v2"),
-        ("prefix", Some("live"), "v2"),
-        ("prefix", Some("dev-1"), "v1"),
-        ("absent", None, "v2"),
-        ("absent", Some("live"), "v1"),
-        ("letters", None, "v2"),
-        ("letters", Some("17"), "v2"),
-        ("letters", Some("live"), "v1"),
-    ] {
-        let mut headers = json!({"x-rule": rule});
-        if let Some(env) = env {
-            headers["x-env"] = env.into();
-        }
-        let request = json!({"transport": "header", "headers": headers, "calls": 3, "fresh": true});
-        let served = thrift.call(stage, "SayHello", request).await?;
-        served.all_by(server, 3).context(headers.to_string())?;
-    }
-    Ok(())
-}
-
-async fn ignore_case(stage: &Stage<'_>) -> Result<()> {
-    let thrift = Thrift::of(stage).await?;
-    let routes = "  - match: [{headers: {x-env: {exact: canary}}}, {headers: {x-zone: {exact: a}}}]
-    route: [{destination: {host: $CASE.test, subset: v2}}]
-  - route: [{destination: {host: $CASE.test, subset: v1}}]
-";
-    let annotated = "namespace: $NAMESPACE, annotations: {aeraki.net/ignore-case: x-env}}";
-    stage
-        .apply(&rule(routes).replace("namespace: $NAMESPACE}", annotated))
-        .await?;
-    thrift.service(stage, "").await?;
-    for (header, value, server) in [
-        ("x-env", "CaNaRy", "v2"),
-        ("x-env", "live", "v1"),
-        ("x-zone", "a", "v2"),
-        ("x-zone", "A", "v1"),
-    ] {
-        let request =
-            json!({"transport": "header", "headers": {header: value}, "calls": 3, "fresh": true});
-        let served = thrift.call(stage, "SayHello", request).await?;
-        served
-            .all_by(server, 3)
-            .with_context(|| format!("{header}: {value}"))?;
-    }
-    Ok(())
-}
-
 async fn tcp_route(stage: &Stage<'_>) -> Result<()> {
     let thrift = Thrift::of(stage).await?;
     let routes = "  - route: [{destination: {host: $CASE.test, subset: v2}}]\n";
@@ -476,70 +339,6 @@ async fn mirror(stage: &Stage<'_>, method: &str, mirror: &str, hundredths: u32) 
     Served::split("v2", copies, "none", CALLS - copies.min(CALLS)).share("v2", hundredths, CALLS)
 }
 
-async fn own_namespace(stage: &Stage<'_>) -> Result<()> {
-    let thrift = Thrift::of(stage).await?;
-    let outsider = stage.pod(&PodOptions::new("elsewhere", "client")).await?;
-    let outsider = stage.python(&outsider, "thrift", "client.py")?;
-    let to_v2 = "  - route: [{destination: {host: $CASE.test, subset: v2}}]\n";
-    thrift.service(stage, to_v2).await?;
-    let (v1, v2) = (thrift.v1.address(), thrift.v2.address());
-    stage
-        .apply(&served::own("thrift", PORT, &v2.to_string()))
-        .await?;
-    stage
-        .apply(&served::foreign("thrift", PORT, &v1.to_string()))
-        .await?;
-    stage.settled().await?;
-    let address = format!("{}:{PORT}", stage.vip(2));
-    let request = json!({"address": address, "method": "SayHello", "calls": 5});
-    Served::of(&thrift.client.ask(&request).await?)?.all_by("v2", 5)?;
-    Served::of(&outsider.ask(&request).await?)?.all_by("v1", 5)
-}
-
-/// A Service whose port says `named`, and its EndpointSlice, which in a cluster a controller writes.
-async fn kubernetes(stage: &Stage<'_>, named: &str) -> Result<()> {
-    let thrift = Thrift::of(stage).await?;
-    let (v1, v2) = (thrift.v1.address(), thrift.v2.address());
-    let name = named.strip_prefix("name: ").unwrap_or_default();
-    let host = "$CASE.$NAMESPACE.svc.cluster.local";
-    let service = format!(
-        "\
-apiVersion: v1
-kind: Service
-metadata: {{name: $CASE, namespace: $NAMESPACE}}
-spec:
-  clusterIP: $CLUSTERIP
-  ports: [{{{named}, port: 9090}}]
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: $CASE, namespace: $NAMESPACE, labels: {{kubernetes.io/service-name: $CASE}}}}
-addressType: IPv4
-ports: [{{name: \"{name}\", port: 9090, protocol: TCP}}]
-endpoints:
-- {{addresses: [{v1}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: server-v1, namespace: $NAMESPACE}}}}
-- {{addresses: [{v2}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: server-v2, namespace: $NAMESPACE}}}}
----
-"
-    );
-    let routes = format!(
-        "  - match: [{{method: {{exact: SayBye}}}}]
-    route: [{{destination: {{host: {host}, subset: v2}}}}]
-  - route: [{{destination: {{host: {host}, subset: v1}}}}]
-"
-    );
-    let rules = format!("{SUBSETS}---\n{}", rule(&routes));
-    let rules = rules.replace("$CASE.test", host);
-    stage.apply(&(service + &rules)).await?;
-    stage.settled().await?;
-    for (method, server) in [("SayBye", "v2"), ("SayHello", "v1")] {
-        let address = format!("{}:{PORT}", stage.cluster_ip());
-        let request = json!({"address": address, "method": method, "calls": 5});
-        Served::of(&thrift.client.ask(&request).await?)?.all_by(server, 5)?;
-    }
-    Ok(())
-}
-
 async fn undefined_subset(stage: &Stage<'_>) -> Result<()> {
     let thrift = Thrift::of(stage).await?;
     let routes = "  - match: [{method: {exact: SayBye}}]
@@ -584,35 +383,6 @@ async fn inexpressible(stage: &Stage<'_>) -> Result<()> {
     thrift.call(stage, "SayHello", calls).await?.all_by("v1", 5)
 }
 
-async fn inbound(stage: &Stage<'_>) -> Result<()> {
-    let thrift = Thrift::of(stage).await?;
-    let service = "\
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: $CASE, namespace: $NAMESPACE}
-spec:
-  hosts: [$CASE.test]
-  addresses: [$VIP1]
-  ports: [{number: 9191, name: tcp-thrift, protocol: TCP, targetPort: 9090}]
-  resolution: STATIC
-  workloadSelector: {labels: {app: thrift, version: v2}}
-";
-    stage.apply(service).await?;
-    stage.settled().await?;
-    let requests = ["thrift.inbound|9090||", "request_call"];
-    let before = thrift.v2.count(&requests).await?;
-    let request =
-        json!({"address": format!("{}:9191", stage.vip(1)), "method": "SayHello", "calls": 7});
-    Served::of(&thrift.client.ask(&request).await?)?.all_by("v2", 7)?;
-    let counted = thrift.v2.count(&requests).await? - before;
-    // Other cases call the server too; without this one's filter nothing would be counted.
-    ensure!(
-        counted >= 7,
-        "the server's sidecar has counted {counted} calls of 7"
-    );
-    Ok(())
-}
-
 async fn removed(stage: &Stage<'_>) -> Result<()> {
     let thrift = Thrift::of(stage).await?;
     let routes = "  - route: [{destination: {host: $CASE.test, subset: v2}}]\n";
@@ -628,28 +398,4 @@ async fn removed(stage: &Stage<'_>) -> Result<()> {
         .call(stage, "SayHello", calls)
         .await?
         .share("v1", 50, 10)
-}
-
-async fn interception_none(stage: &Stage<'_>) -> Result<()> {
-    let thrift = Thrift::of(stage).await?;
-    let pod = PodOptions::new(NAMESPACE, "client-without-interception").without_interception();
-    let pod = stage.pod(&pod).await?;
-    let client = stage.python(&pod, "thrift", "client.py")?;
-    let routes = "  - match: [{method: {exact: SayBye}}]
-    route: [{destination: {host: $CASE.test, subset: v2}}]
-  - route: [{destination: {host: $CASE.test, subset: v1}}]
-";
-    thrift.service(stage, routes).await?;
-    stage
-        .with_settings(LOCALHOST_LISTENERS, async || {
-            stage.settled().await?;
-            for (method, server) in [("SayBye", "v2"), ("SayHello", "v1")] {
-                let address = format!("127.0.0.1:{PORT}");
-                // On one connection, which plain TCP would lead to one server.
-                let request = json!({"address": address, "method": method, "calls": 20});
-                Served::of(&client.ask(&request).await?)?.all_by(server, 20)?;
-            }
-            Ok(())
-        })
-        .await
 }
