@@ -153,7 +153,8 @@ impl Mesh {
         slot.get_or_try_init(start).await.cloned()
     }
 
-    /// Acts with a pod that nobody else asks for, and ends it: for what a sidecar may not outlive. Its name must never have been used.
+    /// Acts with a pod that nobody else asks for, and ends it: for what a sidecar may not outlive. Its name must never
+    /// have been used.
     pub(crate) async fn with_pod(
         &self,
         options: &PodOptions,

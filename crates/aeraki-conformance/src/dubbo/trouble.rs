@@ -59,7 +59,8 @@ async fn unknown_service(stage: &Stage<'_>) -> Result<()> {
     Ok(())
 }
 
-/// In a pod of its own: Envoy 1.40 ends with the connection of such a call. See the limits in `docs/protocols/dubbo.md`.
+/// In a pod of its own: Envoy 1.40 ends with the connection of such a call, see the limits in
+/// `docs/protocols/dubbo.md`.
 async fn dead_server(stage: &Stage<'_>) -> Result<()> {
     let dubbo = Dubbo::of(stage).await?;
     let address = dubbo.v1.address();

@@ -1,4 +1,4 @@
-//! What the sidecar's connections to a server are like: RedisDestination's pool, and what Envoy does before it writes to one.
+//! What the sidecar's connections to a server are like: RedisDestination's pool, and when Envoy writes to one.
 
 use std::time::{Duration, Instant};
 
