@@ -4,6 +4,7 @@
 //! hundred bytes on the wire. Ten thousand of each kind are kept, and each is read when its service is made anew.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
 use prost::Message;
@@ -59,6 +60,12 @@ impl<M> Clone for Packed<M> {
 impl<M> PartialEq for Packed<M> {
     fn eq(&self, other: &Self) -> bool {
         self.bytes == other.bytes
+    }
+}
+
+impl<M> Hash for Packed<M> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
     }
 }
 

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use aeraki_api::discovery::DiscoveryResponse;
+use aeraki_core::object::Kind;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{
@@ -35,6 +36,7 @@ pub struct Client {
     journal: Journal,
     backoff: Backoff,
     renewals: watch::Receiver<()>,
+    refreshes: mpsc::Receiver<Kind>,
     questions: mpsc::Receiver<Question>,
     /// Those who wait for an answer.
     waiting: Vec<Question>,
@@ -46,6 +48,7 @@ pub struct Client {
 #[derive(Clone, Debug)]
 pub struct Handle {
     renewals: watch::Sender<()>,
+    refreshes: mpsc::Sender<Kind>,
     questions: mpsc::Sender<Question>,
     may_ask: bool,
 }
@@ -89,6 +92,14 @@ impl Handle {
         self.renewals.send_replace(());
     }
 
+    /// Asks for every object of a kind again on the open stream, where no answer is due anyway. Without an open stream the
+    /// next one brings everything. Istiod tells only when asked what becomes of a ServiceEntry that `exportTo` hides from
+    /// the namespace which the client says it is of.
+    pub fn refresh(&self, kind: Kind) {
+        // Where so many wait, one of them is as good as this one.
+        let _many_wait = self.refreshes.try_send(kind).is_err();
+    }
+
     /// Asks istiod what the proxies that are connected to it have refused. Waits for a stream if there is none; the
     /// patience is the caller's.
     ///
@@ -123,6 +134,7 @@ impl Client {
     pub fn new(settings: Settings) -> (Self, Handle, Updates) {
         let (mailbox, updates) = mailbox();
         let (renew, renewals) = watch::channel(());
+        let (refresh, refreshes) = mpsc::channel(8);
         let (ask, questions) = mpsc::channel(8);
         let timing = settings.timing;
         let may_ask = tls(&settings).is_some();
@@ -134,12 +146,14 @@ impl Client {
             journal: Journal::new(),
             backoff: Backoff::new(timing.least_backoff, timing.most_backoff),
             renewals,
+            refreshes,
             questions,
             waiting: Vec::new(),
             asked: None,
         };
         let handle = Handle {
             renewals: renew,
+            refreshes: refresh,
             questions: ask,
             may_ask,
         };
@@ -223,6 +237,7 @@ impl Client {
                     }
                 }
                 Ok(()) = self.renewals.changed() => return Termination::new(Reason::Renewed, ""),
+                Some(kind) = self.refreshes.recv() => self.feed(Input::Refresh(kind), Some(requests)),
                 Some(question) = self.questions.recv() => self.ask(question, requests),
                 () = self.mailbox.abandoned() => return Termination::new(Reason::Abandoned, ""),
             }

@@ -52,6 +52,8 @@ pub enum Input {
     Disconnected,
     /// It is time to ask for everything again: istiod does not push changes of annotations.
     ResyncDue,
+    /// A kind is to be asked for again: istiod does not push all that becomes of ServiceEntries.
+    Refresh(Kind),
     /// Somebody wants to know something that is no config.
     Asked(Topic),
 }
@@ -138,7 +140,8 @@ impl Session {
             _ if !self.stream.is_open => Vec::new(),
             Input::Response(response) if response.type_url == DEBUG => vec![told(response)],
             Input::Response(response) => self.answered(response),
-            Input::ResyncDue => self.resync(),
+            Input::ResyncDue => self.request(|_| true),
+            Input::Refresh(kind) => self.request(|asked| asked == kind),
             Input::Asked(topic) => vec![Output::Send(question(topic))],
         }
     }
@@ -152,7 +155,7 @@ impl Session {
     fn connected(&mut self) -> Vec<Output> {
         self.start_over();
         self.stream.is_open = true;
-        let mut outputs = self.resync();
+        let mut outputs = self.request(|_| true);
         // The first request says who asks.
         if let Some(Output::Send(first)) = outputs.first_mut() {
             first.node = Some(self.node.clone());
@@ -171,11 +174,11 @@ impl Session {
         self.sets.iter_mut().for_each(Set::start_over);
     }
 
-    /// Asks for each set, but where an answer is due anyway. Without a nonce this counts as a first request, and is
-    /// answered at once whatever has been sent before.
-    fn resync(&mut self) -> Vec<Output> {
-        let quiet = self.sets.iter_mut().filter(|set| !set.awaited);
-        quiet
+    /// Asks for each set of such kinds, but where an answer is due anyway. Without a nonce this counts as a first request,
+    /// and is answered at once whatever has been sent before.
+    fn request(&mut self, is_wanted: impl Fn(Kind) -> bool) -> Vec<Output> {
+        let sets = self.sets.iter_mut();
+        sets.filter(|set| !set.awaited && is_wanted(set.collection.kind))
             .map(|set| {
                 set.awaited = true;
                 Output::Send(DiscoveryRequest {

@@ -15,6 +15,7 @@ mod feedback;
 mod health;
 mod http;
 mod metrics;
+mod overdue;
 mod page;
 mod proxies;
 mod rejected;

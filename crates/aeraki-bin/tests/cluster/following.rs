@@ -2,11 +2,15 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::world::{Filters, World, dubbo_service};
+
+/// After our writes istiod is quiet again: it merges pushes for 100 ms.
+const SETTLED: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
 
@@ -192,6 +196,33 @@ spec:
         .until("another service", |filters| filters.keys().eq(keys))
         .await;
     assert!(aeraki.end(), "SIGTERM is a clean end");
+}
+
+/// Istiod pushes nothing of it to who may not see it, and we are one of those.
+#[tokio::test]
+async fn a_service_that_only_its_own_namespace_sees_is_followed() {
+    let world = World::empty().await;
+    world.namespace("shop").await;
+    let aeraki = world.start(&["--config-source=xds", "--resync-interval=1h"]);
+    aeraki.until_synced().await;
+    let service = |address: &str| {
+        let service = dubbo_service("orders", address);
+        service.replace("spec:", "spec:\n  exportTo: [\".\"]")
+    };
+    let outbound = |address: &str| format!("shop/aeraki-outbound-orders.example-{address}-20880");
+    for address in ["240.240.0.1", "240.240.0.2"] {
+        world.cluster.apply(&service(address)).await.unwrap();
+        let key = outbound(address);
+        let follows = |filters: &Filters| filters.len() == 2 && filters.contains_key(&key);
+        world.until(address, follows).await;
+        // Our own writes make istiod push, and what waits comes along.
+        tokio::time::sleep(SETTLED).await;
+    }
+    let service_entry = "networking.istio.io/v1/ServiceEntry";
+    let deleted = world.cluster.delete(service_entry, "shop", "orders");
+    deleted.await.unwrap();
+    world.until("none", Filters::is_empty).await;
+    assert!(aeraki.end());
 }
 
 #[tokio::test]

@@ -266,7 +266,8 @@ async fn creation_of_all_filters_next_to_a_plain_loop(#[case] source: &str, #[ca
     fill(&world, services).await;
     for _ in 0..2 {
         let began = Instant::now();
-        let aeraki = world.start(&[&format!("--config-source={source}")]);
+        // As it logs for people, and not as it does for the other tests.
+        let aeraki = world.start(&[&format!("--config-source={source}"), "--log-level=info"]);
         until_all_are_written(&aeraki, 2 * services).await;
         let by_aeraki = began.elapsed();
         let seconds = usage(&aeraki).cpu_seconds;

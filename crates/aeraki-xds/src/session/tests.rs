@@ -417,6 +417,17 @@ fn a_resync_asks_for_everything_without_a_nonce_and_without_a_node() {
 }
 
 #[test]
+fn a_refresh_asks_for_one_kind_in_every_version() {
+    let mut talk = Talk::connected();
+    talk.answer_empty(&[]);
+    let sent = talk.on(Input::Refresh(Kind::SERVICE_ENTRY)).sent;
+    assert_eq!(urls(&sent), [SE, OLD_SE]);
+    assert!(sent.iter().all(|request| request.response_nonce.is_empty()));
+    let again = talk.on(Input::Refresh(Kind::SERVICE_ENTRY)).sent;
+    assert!(again.is_empty(), "the answers are due anyway: {again:?}");
+}
+
+#[test]
 fn a_resync_asks_only_where_no_answer_is_due() {
     let mut talk = Talk::connected();
     assert!(talk.on(Input::ResyncDue).sent.is_empty());

@@ -16,6 +16,7 @@ use aeraki_kube::writer::{Failure, Outcome};
 use aeraki_kube::{Outputs, Verdict};
 use aeraki_xds::syncz::Rejection;
 
+use super::overdue::Overdue;
 use super::proxies::Told;
 use super::rejected;
 use super::statistics::Statistics;
@@ -62,6 +63,7 @@ fn unlisted(problem: String) -> Diagnostic {
 pub(super) struct Controller {
     reconciler: Reconciler,
     overlay: Option<Overlay>,
+    overdue: Overdue,
     views: Views,
     /// What each source says is wrong.
     problems: [Vec<Diagnostic>; 2],
@@ -92,6 +94,7 @@ impl Controller {
         Self {
             reconciler,
             overlay: is_istiod.then(Overlay::new),
+            overdue: Overdue::default(),
             views: Views::of(if is_istiod { 2 } else { 1 }),
             problems: [Vec::new(), Vec::new()],
             rejections: Vec::new(),
@@ -133,6 +136,16 @@ impl Controller {
         self.views.set(source, update.view);
         let (view, epoch) = self.views.joint();
         self.reconciler.view(view, epoch);
+    }
+
+    /// Whether istiod is to be asked for ServiceEntries now: the API server has told of some, and istiod has not.
+    pub(super) fn is_istiod_overdue(&mut self, now: Instant) -> bool {
+        let Some(overlay) = &mut self.overlay else {
+            return false;
+        };
+        let overdue = self.overdue.take(overlay.ahead(), now);
+        overdue.iter().for_each(|key| overlay.asked(key));
+        !overdue.is_empty()
     }
 
     /// Remembers objects that have conditions.

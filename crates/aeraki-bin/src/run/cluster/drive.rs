@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aeraki_core::FilterKey;
+use aeraki_core::object::Kind;
 use aeraki_core::plan::{Action, HoldReason};
 use aeraki_core::reconcile::Step;
 use aeraki_core::source::SourceUpdate;
@@ -149,6 +150,7 @@ impl Drive {
                 }
                 _ = tell.tick() => {
                     self.outputs.health.beat();
+                    self.ask_for_overdue();
                     block_in_place(|| self.tell_in_time());
                 }
             }
@@ -286,6 +288,16 @@ impl Drive {
         self.controller.start_epoch(api_server);
         if let Some(istiod) = &self.outputs.istiod {
             istiod.renew();
+        }
+    }
+
+    /// Asks istiod for what it does not tell by itself.
+    fn ask_for_overdue(&mut self) {
+        if let Some(istiod) = &self.outputs.istiod
+            && self.controller.is_istiod_overdue(Instant::now())
+        {
+            debug!("Asking istiod for ServiceEntries that the API server has told of");
+            istiod.refresh(Kind::SERVICE_ENTRY);
         }
     }
 
