@@ -51,12 +51,16 @@ spec:
     )
 }
 
-/// An address from which nothing comes back: the mesh's network forwards nothing.
-const NOWHERE: &str = "198.51.100.1";
-
 async fn connect_timeout(stage: &Stage<'_>) -> Result<()> {
+    const SILENT: u16 = 6452;
     let redis = Redis::of(stage).await?;
-    let cache = service("cache", "$VIP1", NOWHERE);
+    // Before the rules that lead to the sidecar.
+    let mut drop = redis.v1.pod.command("iptables");
+    drop.args(["-t", "raw", "-A", "PREROUTING", "-p", "tcp"]);
+    drop.args(["--dport", &SILENT.to_string(), "-j", "DROP"]);
+    let dropped = drop.output()?;
+    ensure!(dropped.status.success(), "{dropped:?}");
+    let cache = service_at("cache", "$VIP1", &redis.v1.address(), SILENT);
     stage
         .apply(&(cache + &destination("{connectTimeout: 0.3s}")))
         .await?;
