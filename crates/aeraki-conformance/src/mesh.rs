@@ -153,17 +153,23 @@ impl Mesh {
         slot.get_or_try_init(start).await.cloned()
     }
 
-    /// Acts with a pod that nobody else asks for, and ends it: for what a sidecar may not outlive. Its name must never
-    /// have been used.
-    pub(crate) async fn with_pod(
+    /// Acts with a pod that nobody else asks for, and ends it: for what a sidecar may not outlive. What `act` returns is
+    /// dropped when nobody waits for that sidecar any more. Its object stays, so its name must never have been used.
+    pub(crate) async fn with_pod<T>(
         &self,
         options: &PodOptions,
-        act: impl AsyncFnOnce(&Pod) -> Result<()>,
+        act: impl AsyncFnOnce(&Pod) -> Result<T>,
     ) -> Result<()> {
         let pod = self.pod(options).await?;
         let result = act(&pod).await;
         self.pods.write().await.remove(&options.network_name());
-        result
+        result.map(drop)
+    }
+
+    /// Whether the pod still counts.
+    pub(crate) async fn has(&self, pod: &Pod) -> bool {
+        let pods = self.pods.read().await;
+        pods.contains_key(pod.name())
     }
 
     /// Every pod that runs, in the order of names.

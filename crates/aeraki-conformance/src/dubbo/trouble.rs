@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{Dubbo, GREETER, NAMESPACE, NEW, OLD, PORT, TO_V1, java};
 use crate::case::{Case, Stage, Turn};
+use crate::client::Client;
 use crate::mesh::{Pod, PodOptions};
 use crate::served::Served;
 use crate::stranger::speaks_http;
@@ -83,13 +84,13 @@ spec:
     stage.with_pod(&options, calls).await
 }
 
-async fn calls_the_dead(stage: &Stage<'_>, pod: &Pod) -> Result<()> {
+/// The consumers keep their connections, and so the sidecar its life, until they are dropped.
+async fn calls_the_dead(stage: &Stage<'_>, pod: &Pod) -> Result<Vec<Client>> {
     stage.settled().await?;
     let request = json!({
         "address": format!("{}:{PORT}", stage.vip(1)), "interfaceName": "Greeter", "method": "greet",
         "parameters": "serialization=hessian2",
     });
-    // They keep their connections, and so the sidecar its life, until all is counted.
     let mut consumers = vec![];
     for version in [OLD, NEW] {
         let command = java(stage, pod, version, &[], "Consumer")?;
@@ -109,5 +110,5 @@ async fn calls_the_dead(stage: &Stage<'_>, pod: &Pod) -> Result<()> {
         .stat(&format!("{prefix}request_active"))
         .await?;
     ensure!(active == Some(2), "request_active is {active:?}");
-    Ok(())
+    Ok(consumers)
 }

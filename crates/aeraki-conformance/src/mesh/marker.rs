@@ -32,7 +32,11 @@ impl Mesh {
         for pod in self.pods().await {
             until(
                 &format!("{} has all of istiod's config", pod.name()),
-                async || has(&pod, mark).await,
+                async || match has(&pod, mark).await {
+                    // It ends with another case.
+                    Err(_) if !self.has(&pod).await => Ok(Seen::There(())),
+                    seen => seen,
+                },
             )
             .await?;
         }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use futures::FutureExt as _;
 use serde_json::json;
@@ -158,15 +160,16 @@ async fn last_catch_all(stage: &Stage<'_>) -> Result<()> {
 
 async fn oldest_rule(stage: &Stage<'_>) -> Result<()> {
     let redis = two_services(stage).await?;
-    let oldest = rules("cache", "  redis: [{route: {host: users.$CASE.test}}]\n");
+    // By name it would come second, and ages are told in whole seconds.
+    let oldest = "  redis: [{route: {host: users.$CASE.test}}]\n";
+    let oldest = rules("oldest", oldest).replace("[oldest.", "[cache.");
     stage.apply(&oldest).await?;
-    // Where both are of the same second their names decide.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let younger = "  redis: [{route: {host: cache.$CASE.test}}]\n";
-    let younger = rules("younger", younger).replace("[younger.", "[cache.");
-    stage.apply(&younger).await?;
+    stage.apply(&rules("cache", younger)).await?;
     stage.settled().await?;
     redis.lands(&stage.vip(1), stage.case(), "v2").await?;
-    stage.delete("RedisService", "$CASE-cache").await?;
+    stage.delete("RedisService", "$CASE-oldest").await?;
     stage.settled().await?;
     let key = format!("{}:after", stage.case());
     redis.lands(&stage.vip(1), &key, "v1").await
