@@ -5,9 +5,8 @@
 //! from one source only, and pass through.
 //!
 //! Nor does istiod push what becomes of a ServiceEntry that our own namespace may not see (`exportTo`), though it answers
-//! who asks. So the overlay notes where the API server is ahead of it.
+//! who asks. [`Overlay::words`] shows where the two differ.
 
-use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -22,7 +21,24 @@ use crate::object::{Body, ConfigEvent, Kind, Object, ObjectKey};
 pub struct Overlay {
     istiod: FxHashMap<ObjectKey, Arc<Object>>,
     api_server: FxHashMap<ObjectKey, Facts>,
-    ahead: BTreeSet<ObjectKey>,
+}
+
+/// What each source says of a ServiceEntry's spec, as a mark of it; nothing where it knows no such object. Different specs
+/// may have one mark, as rarely as 64 bits allow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Words {
+    /// The API server's word.
+    pub api_server: Option<u64>,
+    /// istiod's word, which counts.
+    pub istiod: Option<u64>,
+}
+
+impl Words {
+    /// Whether both say the same.
+    #[must_use]
+    pub fn agree(&self) -> bool {
+        self.api_server == self.istiod
+    }
 }
 
 /// What is kept of the API server's copy.
@@ -30,8 +46,8 @@ pub struct Overlay {
 struct Facts {
     /// The object without its spec, which istiod tells.
     object: Arc<Object>,
-    /// Of the spec.
-    digest: u64,
+    /// A mark of the spec.
+    spec: u64,
 }
 
 impl Overlay {
@@ -43,65 +59,42 @@ impl Overlay {
 
     /// What an event from istiod comes to.
     pub fn from_istiod(&mut self, event: ConfigEvent) -> ConfigEvent {
-        if event.key().kind != Kind::SERVICE_ENTRY {
-            return event;
-        }
-        let key = event.key().clone();
-        let event = match event {
-            ConfigEvent::Put(object) => {
+        match event {
+            ConfigEvent::Put(object) if object.key.kind == Kind::SERVICE_ENTRY => {
                 let whole = self.merged(&object);
-                self.istiod.insert(key.clone(), object);
+                self.istiod.insert(object.key.clone(), object);
                 ConfigEvent::Put(whole)
             }
             ConfigEvent::Delete(key) => {
                 self.istiod.remove(&key);
                 ConfigEvent::Delete(key)
             }
-        };
-        if self.agree(&key) {
-            self.ahead.remove(&key);
+            other @ ConfigEvent::Put(_) => other,
         }
-        event
     }
 
     /// What an event from the API server comes to; nothing while istiod does not know the ServiceEntry.
     pub fn from_api_server(&mut self, event: ConfigEvent) -> Option<ConfigEvent> {
-        if event.key().kind != Kind::SERVICE_ENTRY {
+        let key = event.key();
+        if key.kind != Kind::SERVICE_ENTRY {
             return Some(event);
         }
-        let key = event.key().clone();
-        let old = match event {
+        let key = key.clone();
+        match event {
             ConfigEvent::Put(object) => self.api_server.insert(key.clone(), Facts::of(object)),
             ConfigEvent::Delete(_) => self.api_server.remove(&key),
         };
-        let is_news = old.map(|old| old.digest) != self.api_server.get(&key).map(|new| new.digest);
-        if self.agree(&key) {
-            self.ahead.remove(&key);
-        } else if is_news {
-            self.ahead.insert(key.clone());
-        }
         let base = self.istiod.get(&key)?;
         Some(ConfigEvent::Put(self.merged(base)))
     }
 
-    /// The ServiceEntries of which the API server has told what istiod has not: that they are there, another spec, or that
-    /// they are gone. Most are told in a moment; some only if istiod is asked, and some never, as it may be set to leave
-    /// namespaces out.
+    /// What the sources say of a ServiceEntry.
     #[must_use]
-    pub const fn ahead(&self) -> &BTreeSet<ObjectKey> {
-        &self.ahead
-    }
-
-    /// istiod has been asked about a ServiceEntry; what it does not tell now counts as its word.
-    pub fn asked(&mut self, key: &ObjectKey) {
-        self.ahead.remove(key);
-    }
-
-    /// Whether both sources say the same of a ServiceEntry's existence and spec.
-    fn agree(&self, key: &ObjectKey) -> bool {
-        let api_server = self.api_server.get(key).map(|facts| facts.digest);
-        let istiod = self.istiod.get(key).map(|object| digest(object));
-        api_server == istiod
+    pub fn words(&self, key: &ObjectKey) -> Words {
+        Words {
+            api_server: self.api_server.get(key).map(|facts| facts.spec),
+            istiod: self.istiod.get(key).and_then(|object| mark(object)),
+        }
     }
 
     /// istiod's object with the annotations and addresses of the API server's; the same allocation where they say
@@ -125,22 +118,23 @@ impl Overlay {
 
 impl Facts {
     fn of(object: Arc<Object>) -> Self {
-        let digest = digest(&object);
+        let spec = mark(&object).unwrap_or_default();
         let mut object = Arc::unwrap_or_clone(object);
         if let Body::ServiceEntry { spec, .. } = &mut object.body {
             *spec = Packed::of(&ServiceEntry::default());
         }
         Self {
             object: Arc::new(object),
-            digest,
+            spec,
         }
     }
 }
 
-fn digest(object: &Object) -> u64 {
+/// A mark of a ServiceEntry's spec.
+fn mark(object: &Object) -> Option<u64> {
     match &object.body {
-        Body::ServiceEntry { spec, .. } => FxBuildHasher.hash_one(spec),
-        _ => 0,
+        Body::ServiceEntry { spec, .. } => Some(FxBuildHasher.hash_one(spec)),
+        _ => None,
     }
 }
 
@@ -233,43 +227,20 @@ mod tests {
         assert_eq!(said(&event), words("old", "h", None));
     }
 
-    fn ahead(overlay: &Overlay) -> Vec<&ObjectKey> {
-        overlay.ahead().iter().collect()
-    }
-
     #[test]
-    fn the_api_server_is_ahead_until_istiod_says_the_same() {
+    fn the_sources_agree_on_a_spec_whatever_else_they_say() {
         let mut overlay = Overlay::new();
-        overlay.from_api_server(entry("a", "new", None));
-        assert_eq!(ahead(&overlay), [&key()]);
-        overlay.from_istiod(entry("a", "old", None));
-        assert_eq!(ahead(&overlay), [&key()], "that was an earlier state");
-        overlay.from_istiod(entry("a", "new", None));
-        assert!(ahead(&overlay).is_empty());
-
+        assert!(overlay.words(&key()).agree(), "neither knows any");
+        overlay.from_api_server(entry("a", "new", Some("240.240.0.1")));
+        assert!(!overlay.words(&key()).agree());
+        overlay.from_istiod(entry("b", "old", None));
+        assert!(!overlay.words(&key()).agree());
+        overlay.from_istiod(entry("b", "new", None));
+        assert!(overlay.words(&key()).agree());
         overlay.from_api_server(ConfigEvent::Delete(key()));
-        assert_eq!(ahead(&overlay), [&key()]);
+        assert!(!overlay.words(&key()).agree());
         overlay.from_istiod(ConfigEvent::Delete(key()));
-        assert!(ahead(&overlay).is_empty());
-    }
-
-    #[test]
-    fn what_istiod_tells_first_is_not_ahead() {
-        let mut overlay = Overlay::new();
-        overlay.from_istiod(entry("old", "h", None));
-        overlay.from_api_server(entry("new", "h", Some("240.240.0.1")));
-        assert!(ahead(&overlay).is_empty());
-    }
-
-    #[test]
-    fn what_istiod_keeps_to_itself_is_asked_about_once_for_each_spec() {
-        let mut overlay = Overlay::new();
-        overlay.from_api_server(entry("a", "h", None));
-        overlay.asked(&key());
-        overlay.from_api_server(entry("b", "h", Some("240.240.0.1")));
-        assert!(ahead(&overlay).is_empty());
-        overlay.from_api_server(entry("b", "i", None));
-        assert_eq!(ahead(&overlay), [&key()]);
+        assert!(overlay.words(&key()).agree());
     }
 
     #[test]

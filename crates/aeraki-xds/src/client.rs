@@ -36,7 +36,7 @@ pub struct Client {
     journal: Journal,
     backoff: Backoff,
     renewals: watch::Receiver<()>,
-    refreshes: mpsc::Receiver<Kind>,
+    refreshes: watch::Receiver<()>,
     questions: mpsc::Receiver<Question>,
     /// Those who wait for an answer.
     waiting: Vec<Question>,
@@ -48,7 +48,7 @@ pub struct Client {
 #[derive(Clone, Debug)]
 pub struct Handle {
     renewals: watch::Sender<()>,
-    refreshes: mpsc::Sender<Kind>,
+    refreshes: watch::Sender<()>,
     questions: mpsc::Sender<Question>,
     may_ask: bool,
 }
@@ -92,12 +92,11 @@ impl Handle {
         self.renewals.send_replace(());
     }
 
-    /// Asks for every object of a kind again on the open stream, where no answer is due anyway. Without an open stream the
-    /// next one brings everything. Istiod tells only when asked what becomes of a ServiceEntry that `exportTo` hides from
-    /// the namespace which the client says it is of.
-    pub fn refresh(&self, kind: Kind) {
-        // Where so many wait, one of them is as good as this one.
-        let _many_wait = self.refreshes.try_send(kind).is_err();
+    /// Asks for all ServiceEntries again on the open stream, unless that answer is due anyway. Without an open stream this
+    /// does nothing: the next one brings everything. Istiod tells only when asked what becomes of a ServiceEntry that
+    /// `exportTo` hides from the namespace which the client says it is of.
+    pub fn refresh_service_entries(&self) {
+        self.refreshes.send_replace(());
     }
 
     /// Asks istiod what the proxies that are connected to it have refused. Waits for a stream if there is none; the
@@ -134,7 +133,7 @@ impl Client {
     pub fn new(settings: Settings) -> (Self, Handle, Updates) {
         let (mailbox, updates) = mailbox();
         let (renew, renewals) = watch::channel(());
-        let (refresh, refreshes) = mpsc::channel(8);
+        let (refresh, refreshes) = watch::channel(());
         let (ask, questions) = mpsc::channel(8);
         let timing = settings.timing;
         let may_ask = tls(&settings).is_some();
@@ -190,6 +189,7 @@ impl Client {
     async fn one_stream(&mut self) -> Termination {
         self.journal.dialing(&self.settings);
         self.renewals.mark_unchanged();
+        self.refreshes.mark_unchanged();
         let (requests, to_send) = mpsc::unbounded_channel();
         self.feed(Input::Connected, Some(&requests));
         let opening = open(&self.settings, to_send);
@@ -237,7 +237,9 @@ impl Client {
                     }
                 }
                 Ok(()) = self.renewals.changed() => return Termination::new(Reason::Renewed, ""),
-                Some(kind) = self.refreshes.recv() => self.feed(Input::Refresh(kind), Some(requests)),
+                Ok(()) = self.refreshes.changed() => {
+                    self.feed(Input::Refresh(Kind::SERVICE_ENTRY), Some(requests));
+                }
                 Some(question) = self.questions.recv() => self.ask(question, requests),
                 () = self.mailbox.abandoned() => return Termination::new(Reason::Abandoned, ""),
             }

@@ -50,7 +50,7 @@ pub enum Input {
     Response(DiscoveryResponse),
     /// The stream is over.
     Disconnected,
-    /// It is time to ask for everything again: istiod does not push changes of annotations.
+    /// It is time to ask for everything again: istiod does not push everything, as changes of annotations.
     ResyncDue,
     /// A kind is to be asked for again: istiod does not push all that becomes of ServiceEntries.
     Refresh(Kind),

@@ -55,7 +55,7 @@ pub struct Timing {
     pub ping: Duration,
     /// For a ping's answer.
     pub pong: Duration,
-    /// Between two looks at everything: istiod does not push changes of annotations.
+    /// Between two looks at everything: istiod does not push everything, as changes of annotations.
     pub resync: Duration,
     /// Between two looks at the root certificate.
     pub root_check: Duration,

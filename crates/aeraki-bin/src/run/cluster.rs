@@ -21,6 +21,7 @@ mod proxies;
 mod rejected;
 mod statistics;
 mod tasks;
+mod telling;
 mod views;
 
 use std::process::ExitCode;

@@ -102,7 +102,7 @@ pub(crate) struct Flags {
         help_heading = "istiod"
     )]
     istiod_message_limit: Option<usize>,
-    /// How often to ask istiod for everything anew: it does not push changes of annotations [default: 30s]
+    /// How often to ask istiod for everything anew: it does not push everything, as changes of annotations [default: 30s]
     #[arg(
         long,
         value_name = "TIME",

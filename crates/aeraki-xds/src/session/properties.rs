@@ -30,6 +30,7 @@ enum Step {
     Repeat(Index),
     Reconnect,
     Resync,
+    Refresh(Index),
 }
 
 fn say() -> impl Strategy<Value = Say> {
@@ -44,6 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<Index>().prop_map(Step::Repeat),
         1 => Just(Step::Reconnect),
         1 => Just(Step::Resync),
+        1 => any::<Index>().prop_map(Step::Refresh),
     ]
 }
 
@@ -140,6 +142,10 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::Resync => {
                 let outcome = talk.on(Input::ResyncDue);
+                prop_assert!(outcome.updates.is_empty());
+            }
+            Step::Refresh(index) => {
+                let outcome = talk.on(Input::Refresh(index.get(COLLECTIONS).kind));
                 prop_assert!(outcome.updates.is_empty());
             }
             Step::Answer {

@@ -108,6 +108,8 @@ impl Set {
             let gone = self.members.extract_if(|_, member| member.round != round);
             difference.gone = gone.map(|(key, _)| key).collect();
             difference.gone.sort_unstable();
+            // A mesh that was large once need not take its room for ever.
+            self.members.shrink_to(2 * self.members.len());
             self.standing = Standing::Whole;
         } else {
             self.standing = Standing::Torn(nameless);

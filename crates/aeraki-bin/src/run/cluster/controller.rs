@@ -111,8 +111,8 @@ impl Controller {
     /// Takes in what came.
     pub(super) fn take(&mut self, input: Input, now: Instant) {
         match input {
-            Input::Istiod(update) => self.config(ISTIOD, update),
-            Input::ApiServer(update) => self.config(API_SERVER, update),
+            Input::Istiod(update) => self.config(ISTIOD, update, now),
+            Input::ApiServer(update) => self.config(API_SERVER, update, now),
             Input::Filters(changes) => self.observe(changes),
             Input::Proxies(Told::Rejections(rejections)) => self.rejections = rejections,
             Input::Proxies(Told::Published(matcher)) => self.statistics.publish(matcher),
@@ -120,14 +120,10 @@ impl Controller {
         }
     }
 
-    fn config(&mut self, source: usize, update: SourceUpdate) {
+    fn config(&mut self, source: usize, update: SourceUpdate, now: Instant) {
         for event in update.events {
             self.judge(&event);
-            let event = match (&mut self.overlay, source) {
-                (None, _) => Some(event),
-                (Some(overlay), ISTIOD) => Some(overlay.from_istiod(event)),
-                (Some(overlay), _) => overlay.from_api_server(event),
-            };
+            let event = self.overlaid(source, event, now);
             if let Some(event) = event {
                 self.reconciler.apply(event);
             }
@@ -138,14 +134,28 @@ impl Controller {
         self.reconciler.view(view, epoch);
     }
 
-    /// Whether istiod is to be asked for ServiceEntries now: the API server has told of some, and istiod has not.
-    pub(super) fn is_istiod_overdue(&mut self, now: Instant) -> bool {
+    /// Lays the sources' words on ServiceEntries together.
+    fn overlaid(&mut self, source: usize, event: ConfigEvent, now: Instant) -> Option<ConfigEvent> {
         let Some(overlay) = &mut self.overlay else {
-            return false;
+            return Some(event);
         };
-        let overdue = self.overdue.take(overlay.ahead(), now);
-        overdue.iter().for_each(|key| overlay.asked(key));
-        !overdue.is_empty()
+        let key = event.key().clone();
+        let before = overlay.words(&key);
+        let event = if source == ISTIOD {
+            Some(overlay.from_istiod(event))
+        } else {
+            overlay.from_api_server(event)
+        };
+        let after = overlay.words(&key);
+        self.overdue.note(key, before, after, now);
+        event
+    }
+
+    /// Whether istiod is to be asked for its ServiceEntries now; that counts as done. While it tells everything anyway
+    /// there is nothing to ask.
+    pub(super) fn take_overdue(&mut self, now: Instant) -> bool {
+        let istiod = self.views.are_complete().nth(ISTIOD);
+        istiod == Some(true) && self.overdue.take(now)
     }
 
     /// Remembers objects that have conditions.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aeraki_core::FilterKey;
-use aeraki_core::object::Kind;
 use aeraki_core::plan::{Action, HoldReason};
 use aeraki_core::reconcile::Step;
 use aeraki_core::source::SourceUpdate;
@@ -27,12 +26,10 @@ use super::http::Question;
 use super::metrics::Metrics;
 use super::page;
 use super::proxies::Told;
+use super::telling::Telling;
 
-/// How often people are told what has changed, at most.
-const TELL: Duration = Duration::from_millis(500);
-
-/// Making the whole list takes a while in a large mesh: for so many times as long it is not made again.
-const REST: u32 = 20;
+/// How often it is looked whether there is anything to tell or to ask.
+const TICK: Duration = Duration::from_millis(500);
 
 /// Where fewer wait, each write has a line of its own.
 const FEW: usize = 32;
@@ -78,8 +75,7 @@ struct State {
     journal: Journal,
     /// Whether there may be something new to tell.
     is_news: bool,
-    /// Until when nothing is told.
-    rests_until: Option<Instant>,
+    telling: Telling,
     was_whole: bool,
     /// In which epoch the sources were last asked to tell everything anew.
     asked_anew: Option<u64>,
@@ -133,8 +129,8 @@ impl Drive {
 
     /// Runs as long as everything that it lives on does.
     pub(super) async fn run(mut self) -> Result<()> {
-        let mut tell = interval(TELL);
-        tell.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = self.due();
             tokio::select! {
@@ -148,10 +144,9 @@ impl Drive {
                     // Who no longer waits misses nothing.
                     drop(question.answer.send(page));
                 }
-                _ = tell.tick() => {
+                _ = tick.tick() => {
                     self.outputs.health.beat();
-                    self.ask_for_overdue();
-                    block_in_place(|| self.tell_in_time());
+                    block_in_place(|| self.tick());
                 }
             }
         }
@@ -291,28 +286,35 @@ impl Drive {
         }
     }
 
+    fn tick(&mut self) {
+        if self.outputs.orders.pending().is_empty() {
+            self.state.since.clear();
+        }
+        self.ask_for_overdue();
+        self.tell_if_due();
+    }
+
     /// Asks istiod for what it does not tell by itself.
     fn ask_for_overdue(&mut self) {
         if let Some(istiod) = &self.outputs.istiod
-            && self.controller.is_istiod_overdue(Instant::now())
+            && self.controller.take_overdue(Instant::now())
         {
             debug!("Asking istiod for ServiceEntries that the API server has told of");
-            istiod.refresh(Kind::SERVICE_ENTRY);
+            istiod.refresh_service_entries();
         }
     }
 
     /// Tells what is new, unless that was done a moment ago.
-    fn tell_in_time(&mut self) {
+    fn tell_if_due(&mut self) {
         let began = Instant::now();
-        let rests = self.state.rests_until.is_some_and(|until| began < until);
         // A fight ends by itself.
         let is_news = self.state.is_news || self.controller.is_contested();
-        if rests || !is_news {
+        if !is_news || !self.state.telling.is_due(began) {
             return;
         }
         self.state.is_news = false;
         self.tell();
-        self.state.rests_until = Some(Instant::now() + REST * began.elapsed());
+        self.state.telling.told(began, Instant::now());
     }
 
     fn tell(&mut self) {
@@ -329,9 +331,6 @@ impl Drive {
             .tell(&feedback.diagnostics, &self.notices);
         let pending = self.outputs.orders.pending();
         let unfinished = pending.waiting + pending.in_flight;
-        if pending.is_empty() {
-            self.state.since.clear();
-        }
         self.outputs
             .metrics
             .count(&self.controller, &feedback, unfinished);

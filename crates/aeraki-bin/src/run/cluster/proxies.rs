@@ -36,18 +36,22 @@ pub(super) async fn ask(
 ) {
     let (mut refused, mut published) = (Question::default(), Question::default());
     let mut asked_what_they_publish: Option<Instant> = None;
+    // Whether anybody listens still.
+    let tell = async |answer: Option<Told>| match answer {
+        Some(answer) => told.send(answer).await.is_ok(),
+        None => true,
+    };
     loop {
         let rejections = timeout(PATIENCE, istiod.rejections()).await;
         let rejections = refused.answer("What proxies refuse", rejections);
-        let mut all = Vec::from_iter(rejections.map(Told::Rejections));
+        if !tell(rejections.map(Told::Rejections)).await {
+            return;
+        }
         if asked_what_they_publish.is_none_or(|asked| asked.elapsed() >= NOW_AND_THEN) {
             asked_what_they_publish = Some(Instant::now());
             let matcher = timeout(PATIENCE, istiod.stats_matcher()).await;
             let matcher = published.answer("What proxies publish", matcher);
-            all.extend(matcher.map(Told::Published));
-        }
-        for one in all {
-            if told.send(one).await.is_err() {
+            if !tell(matcher.map(Told::Published)).await {
                 return;
             }
         }
