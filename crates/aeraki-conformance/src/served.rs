@@ -110,6 +110,15 @@ impl Served {
     }
 }
 
+/// What a rule of a VirtualService may say beside its route, and no filter of calls can do.
+pub(crate) const NO_EFFECT: &str = "    timeout: 1ms
+    retries: {attempts: 3, perTryTimeout: 1ms}
+    fault: {abort: {percentage: {value: 100}, httpStatus: 503}}
+    rewrite: {uri: /elsewhere}
+    headers: {request: {set: {x-set: by-the-rule}}}
+    corsPolicy: {allowOrigins: [{exact: https://aeraki.test}]}
+";
+
 /// A service at `$VIP2` for its own namespace alone, routed to the server at this address.
 pub(crate) fn own(protocol: &str, port: u16, server: &str) -> String {
     at_vip2(

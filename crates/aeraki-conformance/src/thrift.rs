@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 use crate::case::{Case, Stage, Turn};
 use crate::client::Client;
 use crate::mesh::{Mesh, Pod, PodOptions};
-use crate::served::Served;
-use crate::wait::{Seen, until};
+use crate::served::{NO_EFFECT, Served};
 
 pub(crate) use demo::DEMO;
 pub(crate) use measure::{LOAD, SUBJECT};
@@ -20,11 +19,13 @@ mod demo;
 mod headers;
 mod listeners;
 mod measure;
+mod mirrors;
 mod trouble;
 
 /// The cases, by what they are about.
-pub(crate) const CASES: [&[Case]; 5] = [
+pub(crate) const CASES: [&[Case]; 6] = [
     USE,
+    mirrors::CASES,
     headers::CASES,
     annotations::CASES,
     listeners::CASES,
@@ -70,33 +71,21 @@ const USE: &[Case] = &[
     },
     Case {
         name: "thrift/redirect",
-        proves: "a rule with `redirect` or `directResponse`: the calls that it matches fail, and go to nobody else",
+        proves: "a rule with `redirect`, `directResponse` or `delegate`: the calls that it matches fail, and go to nobody else",
         turn: Turn::Shared,
         run: |stage| redirect(stage).boxed_local(),
     },
     Case {
         name: "thrift/inexpressible-method",
-        proves: "a prefix of a method cannot be expressed: the entry has no effect, and nothing gets wider",
+        proves: "a prefix or a regex of a method cannot be expressed: the entry has no effect, and nothing gets wider",
         turn: Turn::Shared,
         run: |stage| inexpressible(stage).boxed_local(),
     },
     Case {
-        name: "thrift/mirror",
-        proves: "`mirror`: another version gets a copy of each call, and its answers reach nobody",
+        name: "thrift/rule-of-no-effect",
+        proves: "`timeout`, `retries`, `fault`, `rewrite`, `headers` and `corsPolicy` of a rule have no effect, and the rule routes",
         turn: Turn::Shared,
-        run: |stage| mirror(stage, "Mirrored", MIRROR, 100).boxed_local(),
-    },
-    Case {
-        name: "thrift/mirror-percentage",
-        proves: "`mirrorPercentage`: of some calls only",
-        turn: Turn::Shared,
-        run: |stage| mirror(stage, "SomeMirrored", MIRROR_25, 25).boxed_local(),
-    },
-    Case {
-        name: "thrift/mirrors",
-        proves: "`mirrors[]`, each with a `percentage`",
-        turn: Turn::Shared,
-        run: |stage| mirror(stage, "ListMirrored", MIRRORS_40, 40).boxed_local(),
+        run: |stage| no_effect(stage).boxed_local(),
     },
     Case {
         name: "thrift/removed",
@@ -308,37 +297,6 @@ async fn multiplexed(stage: &Stage<'_>) -> Result<()> {
     thrift.call(stage, "SayBye", calls).await?.all_by("v1", 5)
 }
 
-const MIRROR: &str = "    mirror: {host: $CASE.test, subset: v2}\n";
-const MIRROR_25: &str = "    mirror: {host: $CASE.test, subset: v2}
-    mirrorPercentage: {value: 25}
-";
-const MIRRORS_40: &str =
-    "    mirrors: [{destination: {host: $CASE.test, subset: v2}, percentage: {value: 40}}]\n";
-
-/// Calls a method that no other case calls, and asks the server that gets the copies how often it was called.
-async fn mirror(stage: &Stage<'_>, method: &str, mirror: &str, hundredths: u32) -> Result<()> {
-    const CALLS: u64 = 400;
-    let thrift = Thrift::of(stage).await?;
-    let to_v1 = "  - route: [{destination: {host: $CASE.test, subset: v1}}]\n";
-    let routes = format!("{to_v1}{mirror}");
-    thrift.service(stage, &routes).await?;
-    let served = thrift.call(stage, method, json!({"calls": CALLS})).await?;
-    served.all_by("v1", CALLS)?;
-    // Copies may arrive after the answers.
-    let copies = until("no more copies come", async || {
-        let before = thrift.calls_of(&thrift.v2, method).await?;
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        let after = thrift.calls_of(&thrift.v2, method).await?;
-        Ok(if before == after && after > 0 {
-            Seen::There(after)
-        } else {
-            Seen::Instead(format!("{after} copies"))
-        })
-    })
-    .await?;
-    Served::split("v2", copies, "none", CALLS - copies.min(CALLS)).share("v2", hundredths, CALLS)
-}
-
 async fn undefined_subset(stage: &Stage<'_>) -> Result<()> {
     let thrift = Thrift::of(stage).await?;
     let routes = "  - match: [{method: {exact: SayBye}}]
@@ -360,12 +318,14 @@ async fn redirect(stage: &Stage<'_>) -> Result<()> {
     redirect: {uri: /elsewhere}
   - match: [{method: {exact: SayNothing}}]
     directResponse: {status: 503}
+  - match: [{method: {exact: SayLess}}]
+    delegate: {name: $CASE-elsewhere}
   - route: [{destination: {host: $CASE.test, subset: v1}}]
 ";
     stage.expects("AER0205");
     thrift.service(stage, routes).await?;
     let calls = json!({"calls": 2});
-    for method in ["SayBye", "SayNothing"] {
+    for method in ["SayBye", "SayNothing", "SayLess"] {
         let served = thrift.call(stage, method, calls.clone()).await?;
         served.none(2, "").context(method)?;
     }
@@ -374,13 +334,30 @@ async fn redirect(stage: &Stage<'_>) -> Result<()> {
 
 async fn inexpressible(stage: &Stage<'_>) -> Result<()> {
     let thrift = Thrift::of(stage).await?;
-    let routes = "  - match: [{method: {prefix: Say}}]
+    let routes = "  - match: [{method: {prefix: Say}}, {method: {regex: \"Say.*\"}}]
     route: [{destination: {host: $CASE.test, subset: v2}}]
   - route: [{destination: {host: $CASE.test, subset: v1}}]
 ";
     thrift.service(stage, routes).await?;
     let calls = json!({"calls": 5});
     thrift.call(stage, "SayHello", calls).await?.all_by("v1", 5)
+}
+
+async fn no_effect(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    let routes = format!(
+        "  - match: [{{method: {{exact: SayBye}}}}]
+    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
+{NO_EFFECT}  - route: [{{destination: {{host: $CASE.test, subset: v1}}}}]
+"
+    );
+    thrift.service(stage, &routes).await?;
+    for (method, server) in [("SayBye", "v2"), ("SayHello", "v1")] {
+        let calls = json!({"calls": 5});
+        let served = thrift.call(stage, method, calls).await?;
+        served.all_by(server, 5).context(method)?;
+    }
+    Ok(())
 }
 
 async fn removed(stage: &Stage<'_>) -> Result<()> {

@@ -26,6 +26,12 @@ pub(super) const CASES: &[Case] = &[
         turn: Turn::Shared,
         run: |stage| ignore_case(stage).boxed_local(),
     },
+    Case {
+        name: "thrift/refused-regex",
+        proves: "a regex that Envoy would refuse takes its entry out: the others count, and nothing gets wider",
+        turn: Turn::Shared,
+        run: |stage| refused_regex(stage).boxed_local(),
+    },
 ];
 
 async fn header(stage: &Stage<'_>) -> Result<()> {
@@ -121,6 +127,24 @@ async fn ignore_case(stage: &Stage<'_>) -> Result<()> {
         served
             .all_by(server, 3)
             .with_context(|| format!("{header}: {value}"))?;
+    }
+    Ok(())
+}
+
+async fn refused_regex(stage: &Stage<'_>) -> Result<()> {
+    let thrift = Thrift::of(stage).await?;
+    // Only where it is left out can what stands behind it be reached, and only where Envoy takes the listener at all.
+    let routes =
+        "  - match: [{headers: {x-env: {regex: \"(?=look)ahead\"}}}, {headers: {x-env: {exact: canary}}}]
+    route: [{destination: {host: $CASE.test, subset: v2}}]
+  - route: [{destination: {host: $CASE.test, subset: v1}}]
+";
+    thrift.service(stage, routes).await?;
+    for (env, server) in [("canary", "v2"), ("lookahead", "v1"), ("ahead", "v1")] {
+        let headers = json!({"x-env": env});
+        let request = json!({"transport": "header", "headers": headers, "calls": 3, "fresh": true});
+        let served = thrift.call(stage, "SayHello", request).await?;
+        served.all_by(server, 3).context(env)?;
     }
     Ok(())
 }
