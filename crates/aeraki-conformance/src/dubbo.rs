@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::case::{Case, Stage, Turn};
 use crate::client::Client;
 use crate::mesh::{Mesh, Pod, PodOptions};
-use crate::served::Served;
+use crate::served::{NO_EFFECT, Served};
 
 pub(crate) use demo::DEMO;
 pub(crate) use measure::{LOAD, SUBJECT};
@@ -77,9 +77,15 @@ const USE: &[Case] = &[
     },
     Case {
         name: "dubbo/redirect",
-        proves: "a rule with `redirect` or `directResponse`: the calls that it matches fail, and go to nobody else",
+        proves: "a rule with `redirect`, `directResponse` or `delegate`: the calls that it matches fail, and go to nobody else",
         turn: Turn::Shared,
         run: |stage| redirect(stage).boxed_local(),
+    },
+    Case {
+        name: "dubbo/rule-of-no-effect",
+        proves: "`mirror`, `timeout`, `retries`, `fault`, `rewrite`, `headers` and `corsPolicy` of a rule have no effect, and the rule routes",
+        turn: Turn::Shared,
+        run: |stage| no_effect(stage).boxed_local(),
     },
     Case {
         name: "dubbo/group-and-version",
@@ -367,17 +373,37 @@ async fn redirect(stage: &Stage<'_>) -> Result<()> {
     redirect: {{uri: /elsewhere}}
   - match: [{{method: {{exact: add}}}}]
     directResponse: {{status: 503}}
+  - match: [{{method: {{exact: tell}}}}]
+    delegate: {{name: $CASE-elsewhere}}
 {TO_V1}"
     );
     stage.expects("AER0205");
-    dubbo.service(stage, GREETER, &routes).await?;
-    for method in ["bye", "add"] {
-        let request = json!({"method": method, "calls": 2});
+    let both = format!("{GREETER},net.aeraki.conformance.Teller");
+    dubbo.service(stage, &both, &routes).await?;
+    for (interface, method) in [("Greeter", "bye"), ("Greeter", "add"), ("Teller", "tell")] {
+        let request = json!({"interfaceName": interface, "method": method, "calls": 2});
         let served = dubbo.call(stage, request).await?;
         served.none(2, "").context(method)?;
     }
     let greet = dubbo.call(stage, json!({"calls": 2})).await?;
     greet.all_by("v1", 2)
+}
+
+async fn no_effect(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let mirror = "    mirror: {host: $CASE.test, subset: v1}\n";
+    let routes = format!(
+        "  - match: [{{method: {{exact: bye}}}}]
+    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
+{mirror}{NO_EFFECT}{TO_V1}"
+    );
+    dubbo.service(stage, GREETER, &routes).await?;
+    for (method, server) in [("bye", "v2"), ("greet", "v1")] {
+        let request = json!({"method": method, "calls": 5});
+        let served = dubbo.call(stage, request).await?;
+        served.all_by(server, 5).context(method)?;
+    }
+    Ok(())
 }
 
 async fn group_and_version(stage: &Stage<'_>) -> Result<()> {

@@ -26,6 +26,18 @@ pub(super) const CASES: &[Case] = &[
         turn: Turn::Shared,
         run: |stage| ignore_case(stage).boxed_local(),
     },
+    Case {
+        name: "dubbo/refused-regex",
+        proves: "a regex that Envoy would refuse takes its entry out: the others count, and nothing gets wider",
+        turn: Turn::Shared,
+        run: |stage| refused_regex(stage).boxed_local(),
+    },
+    Case {
+        name: "dubbo/pseudo-attachments",
+        proves: "the pseudo attachments `path`, `group` and `version`, of calls that annotations of `*` let through with any group and version",
+        turn: Turn::Shared,
+        run: |stage| pseudo(stage).boxed_local(),
+    },
 ];
 
 async fn attachment(stage: &Stage<'_>) -> Result<()> {
@@ -109,6 +121,56 @@ async fn ignore_case(stage: &Stage<'_>) -> Result<()> {
         let request = json!({"attachments": attachments, "calls": 3});
         let served = dubbo.call(stage, request).await?;
         served.all_by(server, 3).context(attachments.to_string())?;
+    }
+    Ok(())
+}
+
+async fn refused_regex(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    let routes = format!(
+        "  - match: [{{headers: {{env: {{regex: \"(?=look)ahead\"}}}}}}, {{headers: {{env: {{exact: canary}}}}}}]
+    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
+  - match: [{{method: {{regex: \"gr(\"}}}}]
+    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
+{TO_V1}"
+    );
+    dubbo.service(stage, GREETER, &routes).await?;
+    for (env, server) in [("canary", "v2"), ("lookahead", "v1"), ("ahead", "v1")] {
+        let request = json!({"attachments": {"env": env}, "calls": 3});
+        let served = dubbo.call(stage, request).await?;
+        served.all_by(server, 3).context(env)?;
+    }
+    Ok(())
+}
+
+async fn pseudo(stage: &Stage<'_>) -> Result<()> {
+    let dubbo = Dubbo::of(stage).await?;
+    // Each is a rule's only condition once.
+    let routes = format!(
+        "  - match: [{{headers: {{path: {{exact: net.aeraki.conformance.Teller}}}}}}]
+    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
+  - match: [{{method: {{exact: greet}}, headers: {{group: {{exact: blue}}}}}}]
+    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
+  - match: [{{method: {{exact: bye}}, headers: {{version: {{prefix: \"2.\"}}}}}}]
+    route: [{{destination: {{host: $CASE.test, subset: v2}}}}]
+{TO_V1}"
+    );
+    let any = "dubbo.aeraki.io/group: \"*\", dubbo.aeraki.io/version: \"*\"";
+    dubbo.annotated(stage, any, &routes).await?;
+    let blue = json!({"group": "blue", "version": "2.0.0"});
+    for (interface, method, of, server) in [
+        ("Teller", "tell", &json!({}), "v2"),
+        ("Greeter", "greet", &json!({}), "v1"),
+        ("Greeter", "greet", &blue, "v2"),
+        ("Greeter", "bye", &json!({}), "v1"),
+        ("Greeter", "bye", &blue, "v2"),
+        ("Greeter", "add", &blue, "v1"),
+    ] {
+        let mut request = json!({"interfaceName": interface, "method": method, "calls": 3});
+        request["group"] = of["group"].clone();
+        request["version"] = of["version"].clone();
+        let served = dubbo.call(stage, request.clone()).await?;
+        served.all_by(server, 3).context(request.to_string())?;
     }
     Ok(())
 }
