@@ -19,8 +19,13 @@ pub(crate) struct Heard {
 
 /// Says something in HTTP to the case's first address, from this pod.
 pub(crate) async fn speaks_http(stage: &Stage<'_>, pod: &Pod, port: u16) -> Result<Heard> {
+    says(stage, pod, port, HTTP).await
+}
+
+/// The same in words of one's own.
+pub(crate) async fn says(stage: &Stage<'_>, pod: &Pod, port: u16, words: &str) -> Result<Heard> {
     let stranger = stage.python(pod, "stranger", "stranger.py")?;
-    let request = json!({"host": stage.vip(1), "port": port, "say": HTTP});
+    let request = json!({"host": stage.vip(1), "port": port, "say": words});
     let mut answer = stranger.ask(&request).await?;
     Ok(Heard {
         text: match answer["heard"].take() {

@@ -17,13 +17,14 @@ pub(crate) use measure::LOAD;
 mod demo;
 mod listeners;
 mod measure;
+mod opcodes;
 mod trouble;
 
 const NAMESPACE: &str = "zookeeper";
 const PORT: u16 = 2181;
 
 /// The cases, by what they are about.
-pub(crate) const CASES: [&[Case]; 3] = [USE, listeners::CASES, trouble::CASES];
+pub(crate) const CASES: [&[Case]; 4] = [USE, opcodes::CASES, listeners::CASES, trouble::CASES];
 
 const USE: &[Case] = &[
     Case {
@@ -49,12 +50,6 @@ const USE: &[Case] = &[
         proves: "`max-packet-bytes`: a bigger packet is counted as `decoder_error`, and passes all the same",
         turn: Turn::Shared,
         run: |stage| max_packet_bytes(stage).boxed_local(),
-    },
-    Case {
-        name: "zookeeper/per-opcode-metrics",
-        proves: "`per-opcode-metrics`: bytes of requests or of responses per opcode, as asked for",
-        turn: Turn::Shared,
-        run: |stage| per_opcode_metrics(stage).boxed_local(),
     },
     Case {
         name: "zookeeper/virtual-service",
@@ -333,34 +328,6 @@ async fn max_packet_bytes(stage: &Stage<'_>) -> Result<()> {
     let errors = zookeeper.count(stage, "decoder_error").await?;
     ensure!(errors > 0, "a packet of 2000 bytes is no decoder_error");
     equal("what was set", &ask("get", "").await?["value"], &json!(big))?;
-    zookeeper.close(stage).await
-}
-
-async fn per_opcode_metrics(stage: &Stage<'_>) -> Result<()> {
-    let bytes = "zookeeper.aeraki.io/per-opcode-metrics: request-bytes";
-    let zookeeper = settled(stage, bytes).await?;
-    let path = stage.fill("/$CASE");
-    let create = json!({"path": path, "value": "x".repeat(100)});
-    zookeeper.ask(stage, "create", create).await?;
-    counts(stage, &zookeeper, "create_resp", 1).await?;
-    let sent = zookeeper.count(stage, "create_rq_bytes").await?;
-    let wanted = 100 + u64::try_from(path.len())?;
-    ensure!(
-        sent > wanted,
-        "create_rq_bytes is {sent}, not above {wanted}"
-    );
-    let received = zookeeper.count(stage, "create_resp_bytes").await?;
-    ensure!(received == 0, "create_resp_bytes is {received}");
-    zookeeper.close(stage).await?;
-    let bytes = "zookeeper.aeraki.io/per-opcode-metrics: response-bytes";
-    let zookeeper = settled(stage, bytes).await?;
-    let create = json!({"path": format!("{path}-again"), "value": "x"});
-    zookeeper.ask(stage, "create", create).await?;
-    counts(stage, &zookeeper, "create_resp", 2).await?;
-    let received = zookeeper.count(stage, "create_resp_bytes").await?;
-    ensure!(received > 0, "create_resp_bytes is {received}");
-    let same = zookeeper.count(stage, "create_rq_bytes").await?;
-    ensure!(same == sent, "create_rq_bytes is {same}, after {sent}");
     zookeeper.close(stage).await
 }
 
