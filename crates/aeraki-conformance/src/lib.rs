@@ -27,6 +27,7 @@ mod dubbo;
 mod evidence;
 mod isolation;
 mod kafka;
+mod kubernetes_service;
 mod measure;
 mod mesh;
 mod network;

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{Dubbo, GREETER, NEW, OLD, PORT, java, rules};
 use crate::case::{Case, Stage, Turn};
+use crate::kubernetes_service::KubernetesService;
 use crate::mesh::PodOptions;
 use crate::served::{self, Served};
 
@@ -26,13 +27,13 @@ pub(super) const CASES: &[Case] = &[
         name: "dubbo/kubernetes-service",
         proves: "a Kubernetes Service with such a port name is routed as a ServiceEntry is",
         turn: Turn::Shared,
-        run: |stage| kubernetes_service(stage, "name: tcp-dubbo").boxed_local(),
+        run: |stage| kubernetes(stage, "name: tcp-dubbo").boxed_local(),
     },
     Case {
         name: "dubbo/app-protocol",
         proves: "a Kubernetes Service by its port's `appProtocol: dubbo`",
         turn: Turn::Shared,
-        run: |stage| kubernetes_service(stage, "appProtocol: dubbo").boxed_local(),
+        run: |stage| kubernetes(stage, "appProtocol: dubbo").boxed_local(),
     },
 ];
 
@@ -91,31 +92,16 @@ async fn own_namespace(stage: &Stage<'_>) -> Result<()> {
     Served::of(&outsider.ask(&request).await?)?.all_by("v1", 5)
 }
 
-/// A Service whose port says `named`, and its EndpointSlice, which in a cluster a controller writes.
-async fn kubernetes_service(stage: &Stage<'_>, named: &str) -> Result<()> {
-    let name = named.strip_prefix("name: ").unwrap_or_default();
+async fn kubernetes(stage: &Stage<'_>, named: &str) -> Result<()> {
     let dubbo = Dubbo::of(stage).await?;
-    let (v1, v2) = (dubbo.v1.address(), dubbo.v2.address());
-    let service = format!(
-        "\
-apiVersion: v1
-kind: Service
-metadata: {{name: $CASE, namespace: $NAMESPACE, annotations: {{interface: {GREETER}}}}}
-spec:
-  clusterIP: $CLUSTERIP
-  ports: [{{{named}, port: 20880}}]
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: $CASE, namespace: $NAMESPACE, labels: {{kubernetes.io/service-name: $CASE}}}}
-addressType: IPv4
-ports: [{{name: \"{name}\", port: 20880, protocol: TCP}}]
-endpoints:
-- {{addresses: [{v1}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: server-v1, namespace: $NAMESPACE}}}}
-- {{addresses: [{v2}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: server-v2, namespace: $NAMESPACE}}}}
-"
-    );
-    stage.apply(&service).await?;
+    let [v1, v2] = [&dubbo.v1, &dubbo.v2].map(|pod| pod.address().to_string());
+    let service = KubernetesService {
+        named,
+        annotations: &format!("interface: {GREETER}"),
+        servers: &[("server-v1", &v1), ("server-v2", &v2)],
+        ..KubernetesService::at(PORT)
+    };
+    stage.apply(&service.yaml()).await?;
     let host = "$CASE.$NAMESPACE.svc.cluster.local";
     let routes = format!(
         "  - match: [{{method: {{exact: bye}}}}]

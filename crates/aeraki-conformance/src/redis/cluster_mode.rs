@@ -8,6 +8,7 @@ use super::life::Busy;
 use super::listeners::kubernetes_service;
 use super::{PORT, Redis, Server, Target, call, equal, refused, rules, service_at, value};
 use crate::case::{Case, Stage, Turn};
+use crate::kubernetes_service::KubernetesService;
 use crate::wait::until_so;
 
 pub(super) const CASES: &[Case] = &[
@@ -254,10 +255,13 @@ async fn cluster(stage: &Stage<'_>) -> Result<()> {
 async fn headless(stage: &Stage<'_>) -> Result<()> {
     let cluster = Cluster::form(stage, 7030).await?;
     let address = cluster.server.address();
-    let service =
-        kubernetes_service("None", 7030, "    name: tcp-redis\n", &address).replace("6379", "7030");
+    let service = KubernetesService {
+        cluster_ip: "None",
+        servers: &[("server-v1", &address)],
+        ..kubernetes_service(7030)
+    };
     let destination = cluster.destination("$CASE.$NAMESPACE.svc.cluster.local");
-    stage.apply(&(service + &destination)).await?;
+    stage.apply(&(service.yaml() + &destination)).await?;
     stage.settled().await?;
     cluster.until_known(stage, &address, 7030).await?;
     set(stage, &Target::at(&address, 7030), 60).await?;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{PORT, Redis, Target, call, equal, service, speaks_redis, value};
 use crate::case::{Case, Stage, Turn};
+use crate::kubernetes_service::KubernetesService;
 use crate::mesh::PodOptions;
 use crate::wait::{Seen, until};
 
@@ -38,13 +39,13 @@ pub(super) const CASES: &[Case] = &[
         name: "redis/kubernetes-service",
         proves: "a Kubernetes Service by the name of its port, with its endpoints",
         turn: Turn::Shared,
-        run: |stage| kubernetes(stage, "    name: tcp-redis\n").boxed_local(),
+        run: |stage| kubernetes(stage, "name: tcp-redis").boxed_local(),
     },
     Case {
         name: "redis/app-protocol",
         proves: "a Kubernetes Service by its port's `appProtocol: redis`",
         turn: Turn::Shared,
-        run: |stage| kubernetes(stage, "    appProtocol: redis\n").boxed_local(),
+        run: |stage| kubernetes(stage, "appProtocol: redis").boxed_local(),
     },
     Case {
         name: "redis/headless-service",
@@ -191,47 +192,24 @@ async fn allocated(stage: &Stage<'_>) -> Result<()> {
     )
 }
 
-/// A Service and its EndpointSlice, which in a cluster a controller writes.
-pub(super) fn kubernetes_service(
-    cluster_ip: &str,
-    port: u16,
-    named: &str,
-    address: &str,
-) -> String {
-    let name = named.trim().strip_prefix("name: ").unwrap_or("");
-    format!(
-        "
-apiVersion: v1
-kind: Service
-metadata: {{name: $CASE, namespace: $NAMESPACE}}
-spec:
-  clusterIP: {cluster_ip}
-  selector: {{app: redis, version: v1}}
-  ports:
-  - port: {port}
-    targetPort: 6379
-{named}---
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata:
-  name: $CASE
-  namespace: $NAMESPACE
-  labels: {{kubernetes.io/service-name: $CASE}}
-addressType: IPv4
-ports: [{{name: \"{name}\", port: 6379, protocol: TCP}}]
-endpoints:
-- addresses: [{address}]
-  conditions: {{ready: true}}
-  targetRef: {{kind: Pod, name: server-v1, namespace: $NAMESPACE}}
-"
-    )
+/// A Service for the pods of v1, on the same port.
+pub(super) const fn kubernetes_service(port: u16) -> KubernetesService<'static> {
+    KubernetesService {
+        named: "name: tcp-redis",
+        selector: "app: redis, version: v1",
+        ..KubernetesService::at(port)
+    }
 }
 
 async fn kubernetes(stage: &Stage<'_>, named: &str) -> Result<()> {
     let redis = Redis::of(stage).await?;
     let address = redis.v1.address();
-    let service = kubernetes_service("$CLUSTERIP", PORT, named, &address);
-    stage.apply(&service).await?;
+    let service = KubernetesService {
+        named,
+        servers: &[("server-v1", &address)],
+        ..kubernetes_service(PORT)
+    };
+    stage.apply(&service.yaml()).await?;
     stage.settled().await?;
     let address = stage.cluster_ip();
     speaks_redis(&redis.client, &address, PORT, true).await?;
@@ -242,10 +220,12 @@ async fn headless(stage: &Stage<'_>) -> Result<()> {
     let redis = Redis::of(stage).await?;
     redis.v1.serve(stage, 6424, &[]).await?;
     let address = redis.v1.address();
-    let service = kubernetes_service("None", 6424, "    name: tcp-redis\n", &address);
-    let service = service.replace("targetPort: 6379", "targetPort: 6424");
-    let service = service.replace("port: 6379, protocol", "port: 6424, protocol");
-    stage.apply(&service).await?;
+    let service = KubernetesService {
+        cluster_ip: "None",
+        servers: &[("server-v1", &address)],
+        ..kubernetes_service(6424)
+    };
+    stage.apply(&service.yaml()).await?;
     stage.settled().await?;
     speaks_redis(&redis.client, &address, 6424, false).await?;
     let set = ["SET", stage.case(), "1"];

@@ -7,6 +7,7 @@ use super::listeners::kubernetes_service;
 use super::{PORT, Redis, Target, call, rules, service, speaks_redis, value};
 use crate::case::{Case, Stage, Turn};
 use crate::client::Client;
+use crate::kubernetes_service::KubernetesService;
 use crate::mesh::{LOCALHOST_LISTENERS, PodOptions};
 
 pub(super) const CASES: &[Case] = &[
@@ -99,9 +100,12 @@ async fn interception_none(stage: &Stage<'_>) -> Result<()> {
     stage
         .apply(&entry("range", range, addresses, &server))
         .await?;
-    let named = "    name: tcp-redis\n";
-    let service = kubernetes_service("$CLUSTERIP", kubernetes, named, &server);
-    stage.apply(&service).await?;
+    let service = KubernetesService {
+        target_port: PORT,
+        servers: &[("server-v1", &server)],
+        ..kubernetes_service(kubernetes)
+    };
+    stage.apply(&service.yaml()).await?;
     stage.settled().await?;
     local.speaks_redis(&PORTS, false).await?;
     stage

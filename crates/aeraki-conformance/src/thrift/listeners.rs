@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{NAMESPACE, PORT, SUBSETS, Thrift, rule};
 use crate::case::{Case, Stage, Turn};
+use crate::kubernetes_service::KubernetesService;
 use crate::mesh::{LOCALHOST_LISTENERS, PodOptions};
 use crate::served::{self, Served};
 
@@ -62,32 +63,16 @@ async fn own_namespace(stage: &Stage<'_>) -> Result<()> {
     Served::of(&outsider.ask(&request).await?)?.all_by("v1", 5)
 }
 
-/// A Service whose port says `named`, and its EndpointSlice, which in a cluster a controller writes.
 async fn kubernetes(stage: &Stage<'_>, named: &str) -> Result<()> {
     let thrift = Thrift::of(stage).await?;
     let (v1, v2) = (thrift.v1.address(), thrift.v2.address());
-    let name = named.strip_prefix("name: ").unwrap_or_default();
+    let [v1, v2] = [v1, v2].map(|address| address.to_string());
+    let service = KubernetesService {
+        named,
+        servers: &[("server-v1", &v1), ("server-v2", &v2)],
+        ..KubernetesService::at(PORT)
+    };
     let host = "$CASE.$NAMESPACE.svc.cluster.local";
-    let service = format!(
-        "\
-apiVersion: v1
-kind: Service
-metadata: {{name: $CASE, namespace: $NAMESPACE}}
-spec:
-  clusterIP: $CLUSTERIP
-  ports: [{{{named}, port: 9090}}]
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: $CASE, namespace: $NAMESPACE, labels: {{kubernetes.io/service-name: $CASE}}}}
-addressType: IPv4
-ports: [{{name: \"{name}\", port: 9090, protocol: TCP}}]
-endpoints:
-- {{addresses: [{v1}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: server-v1, namespace: $NAMESPACE}}}}
-- {{addresses: [{v2}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: server-v2, namespace: $NAMESPACE}}}}
----
-"
-    );
     let routes = format!(
         "  - match: [{{method: {{exact: SayBye}}}}]
     route: [{{destination: {{host: {host}, subset: v2}}}}]
@@ -96,7 +81,7 @@ endpoints:
     );
     let rules = format!("{SUBSETS}---\n{}", rule(&routes));
     let rules = rules.replace("$CASE.test", host);
-    stage.apply(&(service + &rules)).await?;
+    stage.apply(&(service.yaml() + &rules)).await?;
     stage.settled().await?;
     for (method, server) in [("SayBye", "v2"), ("SayHello", "v1")] {
         let address = format!("{}:{PORT}", stage.cluster_ip());

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{NAMESPACE, PORT, ZooKeeper, counted};
 use crate::case::{Case, Stage, Turn};
+use crate::kubernetes_service::KubernetesService;
 use crate::mesh::PodOptions;
 use crate::served;
 
@@ -36,35 +37,6 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-/// A Service with one port, which says `named`, and its EndpointSlice, which in a cluster a controller writes.
-fn service(cluster_ip: &str, named: &str, address: &str) -> String {
-    let name = named.strip_prefix("name: ").unwrap_or_default();
-    format!(
-        "
-apiVersion: v1
-kind: Service
-metadata: {{name: $CASE, namespace: $NAMESPACE}}
-spec:
-  clusterIP: {cluster_ip}
-  selector: {{app: zookeeper, version: v1}}
-  ports: [{{{named}, port: 2181, targetPort: 2181}}]
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata:
-  name: $CASE
-  namespace: $NAMESPACE
-  labels: {{kubernetes.io/service-name: $CASE}}
-addressType: IPv4
-ports: [{{name: \"{name}\", port: 2181, protocol: TCP}}]
-endpoints:
-- addresses: [{address}]
-  conditions: {{ready: true}}
-  targetRef: {{kind: Pod, name: server-v1, namespace: $NAMESPACE}}
-"
-    )
-}
-
 async fn kubernetes(stage: &Stage<'_>, named: &str) -> Result<()> {
     counts_at(stage, "$CLUSTERIP", named, &stage.cluster_ip()).await
 }
@@ -79,7 +51,14 @@ async fn headless(stage: &Stage<'_>) -> Result<()> {
 async fn counts_at(stage: &Stage<'_>, cluster_ip: &str, named: &str, address: &str) -> Result<()> {
     let zookeeper = ZooKeeper::of(stage).await?;
     let server = zookeeper.v1.address().to_string();
-    stage.apply(&service(cluster_ip, named, &server)).await?;
+    let service = KubernetesService {
+        cluster_ip,
+        named,
+        selector: "app: zookeeper, version: v1",
+        servers: &[("server-v1", &server)],
+        ..KubernetesService::at(PORT)
+    };
+    stage.apply(&service.yaml()).await?;
     stage.settled().await?;
     let prefix = stage.fill("outbound|2181||$CASE.$NAMESPACE.svc.cluster.local");
     zookeeper.open(stage, address).await?;
