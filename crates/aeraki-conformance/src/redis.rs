@@ -26,12 +26,14 @@ mod loopback;
 mod measure;
 mod mirrors;
 mod pool;
+mod remarks;
 mod routing;
 mod trouble;
 
 /// The cases, by what they are about.
-pub(crate) const CASES: [&[Case]; 11] = [
+pub(crate) const CASES: [&[Case]; 12] = [
     routing::CASES,
+    remarks::CASES,
     mirrors::CASES,
     faults::CASES,
     credentials::CASES,

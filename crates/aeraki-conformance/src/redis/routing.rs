@@ -68,7 +68,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "redis/route-port",
-        proves: "`route.port`: that port of the host, where it has several",
+        proves: "`route.port`, or the port of a VirtualService's destination: that port of the host, where it has several",
         turn: Turn::Shared,
         run: |stage| route_port(stage).boxed_local(),
     },
@@ -120,7 +120,7 @@ async fn plain_call(stage: &Stage<'_>) -> Result<()> {
 }
 
 /// Two services of the case: `cache` at `$VIP1` with v1 behind it, `users` at `$VIP2` with v2.
-async fn two_services(stage: &Stage<'_>) -> Result<std::sync::Arc<Redis>> {
+pub(super) async fn two_services(stage: &Stage<'_>) -> Result<std::sync::Arc<Redis>> {
     let redis = Redis::of(stage).await?;
     let cache = service("cache", "$VIP1", &redis.v1.address());
     let users = service("users", "$VIP2", &redis.v2.address());
@@ -297,10 +297,25 @@ async fn route_port(stage: &Stage<'_>) -> Result<()> {
 ";
     stage.apply(&rules("cache", spec)).await?;
     stage.settled().await?;
-    let set = ["SET", stage.case(), "1"];
-    redis.value(&stage.vip(1), &set).await?;
-    let there = redis.v2.value_at(6405, &["EXISTS", stage.case()]).await?;
-    equal("the key on the other port", &there, &json!(1))
+    let lands = async |key: &str| {
+        redis.value(&stage.vip(1), &["SET", key, "1"]).await?;
+        let there = redis.v2.value_at(6405, &["EXISTS", key]).await?;
+        equal(&format!("{key} on the other port"), &there, &json!(1))
+    };
+    lands(stage.case()).await?;
+    let tcp = "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: $CASE, namespace: $NAMESPACE}
+spec:
+  hosts: [cache.$CASE.test]
+  tcp:
+  - route: [{destination: {host: users.$CASE.test, port: {number: 6405}}}]
+";
+    stage.delete("RedisService", "$CASE-cache").await?;
+    stage.apply(tcp).await?;
+    stage.settled().await?;
+    lands(&format!("{}:tcp", stage.case())).await
 }
 
 async fn short_names(stage: &Stage<'_>) -> Result<()> {
