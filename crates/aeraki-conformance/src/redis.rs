@@ -52,9 +52,10 @@ const NAMESPACE: &str = "redis";
 const PORT: u16 = 6379;
 
 /// What the client's sidecar finds in a file and in a variable, if a filter refers to them.
-const REFERENCE: &str = "from-a-reference";
 const REFERENCE_FILE: &str = "/etc/redis/conformance/password";
+const REFERENCE_IN_FILE: &str = "from-a-file";
 const REFERENCE_VARIABLE: &str = "REDIS_CONFORMANCE_PASSWORD";
+const REFERENCE_IN_VARIABLE: &str = "from-a-variable";
 
 /// A client pod and two servers. Keys have the case's name in them, so cases never meet in a server.
 struct Redis {
@@ -72,10 +73,10 @@ impl Redis {
     async fn start(mesh: &Mesh) -> Result<Self> {
         let file = Path::new(REFERENCE_FILE);
         fs::create_dir_all(file.parent().context("the path was joined")?)?;
-        fs::write(file, REFERENCE)?;
+        fs::write(file, REFERENCE_IN_FILE)?;
         let options = PodOptions::new(NAMESPACE, "client")
             .metadata("AERAKI_REDIS_CREDENTIALS_REDIS", "true")
-            .environment(REFERENCE_VARIABLE, REFERENCE);
+            .environment(REFERENCE_VARIABLE, REFERENCE_IN_VARIABLE);
         let pod = mesh.pod(&options).await?;
         Ok(Self {
             client: mesh.python(&pod, "redis", "client.py")?,

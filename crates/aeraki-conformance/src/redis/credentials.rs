@@ -5,8 +5,8 @@ use futures::FutureExt as _;
 use serde_json::json;
 
 use super::{
-    PORT, REFERENCE, REFERENCE_FILE, REFERENCE_VARIABLE, Redis, Target, equal, refused, rules,
-    service, service_at, speaks_redis, value,
+    PORT, REFERENCE_FILE, REFERENCE_IN_FILE, REFERENCE_IN_VARIABLE, REFERENCE_VARIABLE, Redis,
+    Target, equal, refused, rules, service, service_at, speaks_redis, value,
 };
 use crate::case::{Case, Stage, Turn};
 use crate::mesh::PodOptions;
@@ -26,7 +26,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "redis/downstream-auth-by-reference",
-        proves: "`settings.auth.reference` to a variable of the sidecar",
+        proves: "`settings.auth.reference` to a variable and to a file of the sidecar, as `password` or as one of its `passwords`",
         turn: Turn::Shared,
         run: |stage| downstream_reference(stage).boxed_local(),
     },
@@ -38,7 +38,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "redis/upstream-auth-by-reference",
-        proves: "`connectionPool.redis.auth.reference` to a file of the sidecar",
+        proves: "`connectionPool.redis.auth.reference` to a file of the sidecar, with a user name from a variable",
         turn: Turn::Shared,
         run: |stage| upstream_reference(stage).boxed_local(),
     },
@@ -144,25 +144,41 @@ stringData: {who: client, old: one, new: two}
 
 async fn downstream_reference(stage: &Stage<'_>) -> Result<()> {
     let redis = Redis::of(stage).await?;
-    let cache = service("cache", "$VIP1", &redis.v1.address());
-    let auth = format!(
-        "  settings: {{auth: {{reference: {{password: {{environmentVariable: {REFERENCE_VARIABLE}}}}}}}}}\n"
-    );
-    stage.apply(&(cache + &rules("cache", &auth))).await?;
+    let variable = format!("{{environmentVariable: {REFERENCE_VARIABLE}}}");
+    let file = format!("{{filename: {REFERENCE_FILE}}}");
+    let auth = |name: &str, fields: &str| {
+        let auth = format!("  settings: {{auth: {{reference: {{{fields}}}}}}}\n");
+        rules(name, &auth)
+    };
+    let cache = service("cache", "$VIP1", &redis.v1.address())
+        + &auth("cache", &format!("password: {variable}"));
+    let users = service("users", "$VIP2", &redis.v2.address())
+        + &auth("users", &format!("passwords: [{variable}, {file}]"));
+    stage.apply(&(cache + &users)).await?;
     stage.settled().await?;
-    let address = stage.vip(1);
     let set = ["SET", stage.case(), "1"];
-    let right = Target::at(&address, PORT).password(REFERENCE);
-    value(redis.answer(&right, &set).await?)?;
-    let none = Target::at(&address, PORT);
-    refused(&redis.answer(&none, &set).await?, "uthentication required")
+    let (one, several) = (stage.vip(1), stage.vip(2));
+    for (address, password) in [
+        (&one, REFERENCE_IN_VARIABLE),
+        (&several, REFERENCE_IN_VARIABLE),
+        (&several, REFERENCE_IN_FILE),
+    ] {
+        let right = Target::at(address, PORT).password(password);
+        value(redis.answer(&right, &set).await?)?;
+    }
+    for address in [&one, &several] {
+        let wrong = Target::at(address, PORT).password(REFERENCE_VARIABLE);
+        refused(&redis.answer(&wrong, &set).await?, "invalid")?;
+        let none = Target::at(address, PORT);
+        refused(&redis.answer(&none, &set).await?, "uthentication required")?;
+    }
+    Ok(())
 }
 
-/// A server of its own that wants this password, and a service with these credentials for it. The application knows no password.
-async fn signs_in(stage: &Stage<'_>, port: u16, password: &str, destination: &str) -> Result<()> {
+/// A server of its own that wants this, and a service with these credentials for it. The application knows no password.
+async fn signs_in(stage: &Stage<'_>, port: u16, wants: &[&str], destination: &str) -> Result<()> {
     let redis = Redis::of(stage).await?;
-    let wants = ["--requirepass", password];
-    redis.v2.serve(stage, port, &wants).await?;
+    redis.v2.serve(stage, port, wants).await?;
     let cache = service_at("cache", "$VIP1", &redis.v2.address(), port);
     stage.apply(&(cache + destination)).await?;
     stage.settled().await?;
@@ -173,7 +189,7 @@ async fn signs_in(stage: &Stage<'_>, port: u16, password: &str, destination: &st
 
 async fn upstream(stage: &Stage<'_>) -> Result<()> {
     let auth = destination(INLINE, "{plain: {password: open-sesame}}");
-    signs_in(stage, 6411, "open-sesame", &auth).await?;
+    signs_in(stage, 6411, &["--requirepass", "open-sesame"], &auth).await?;
     // Without the credentials it is Redis that refuses.
     stage.delete("RedisDestination", "$CASE").await?;
     stage.settled().await?;
@@ -187,8 +203,21 @@ async fn upstream(stage: &Stage<'_>) -> Result<()> {
 }
 
 async fn upstream_reference(stage: &Stage<'_>) -> Result<()> {
-    let auth = format!("{{reference: {{password: {{filename: {REFERENCE_FILE}}}}}}}");
-    signs_in(stage, 6412, REFERENCE, &destination("", &auth)).await
+    let auth = format!(
+        "{{reference: {{username: {{environmentVariable: {REFERENCE_VARIABLE}}}, password: {{filename: {REFERENCE_FILE}}}}}}}"
+    );
+    let password = format!(">{REFERENCE_IN_FILE}");
+    let user = [
+        "--user",
+        REFERENCE_IN_VARIABLE,
+        "on",
+        &password,
+        "~*",
+        "+@all",
+    ];
+    let others = ["--user", "default", "off"];
+    let wants = [&user[..], &others].concat();
+    signs_in(stage, 6412, &wants, &destination("", &auth)).await
 }
 
 async fn upstream_secret(stage: &Stage<'_>) -> Result<()> {
@@ -204,7 +233,7 @@ stringData: {{token: {password}}}
         )
     };
     let auth = secret("first") + &destination(INLINE, "{secret: {name: $CASE}}");
-    signs_in(stage, 6413, "first", &auth).await?;
+    signs_in(stage, 6413, &["--requirepass", "first"], &auth).await?;
     let redis = Redis::of(stage).await?;
     // Whoever is signed in stays so: only a new connection of the proxy's needs the new password.
     let target = Target::at("127.0.0.1", 6413).password("first");
@@ -220,7 +249,7 @@ async fn unannounced(stage: &Stage<'_>) -> Result<()> {
     let redis = Redis::of(stage).await?;
     let plain = stage.pod(&PodOptions::new("redis", "plain")).await?;
     let client = stage.python(&plain, "redis", "client.py")?;
-    let wants = ["--requirepass", REFERENCE];
+    let wants = ["--requirepass", REFERENCE_IN_FILE];
     redis.v2.serve(stage, 6414, &wants).await?;
     let cache = service_at("cache", "$VIP1", &redis.v2.address(), 6414);
     let auth = format!("{{reference: {{password: {{filename: {REFERENCE_FILE}}}}}}}");
@@ -231,7 +260,7 @@ async fn unannounced(stage: &Stage<'_>) -> Result<()> {
     let target = Target::at(&address, PORT);
     let answers = super::call(&client, &target, &set).await?;
     refused(&answers[0], "uthentication required")?;
-    let target = Target::at(&address, PORT).password(REFERENCE);
+    let target = Target::at(&address, PORT).password(REFERENCE_IN_FILE);
     let mut answers = super::call(&client, &target, &set).await?;
     value(answers.remove(0))?;
     redis.value(&address, &["SET", stage.case(), "1"]).await?;
