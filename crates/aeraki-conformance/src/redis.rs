@@ -15,6 +15,7 @@ use crate::wait::until_so;
 pub(crate) use demo::DEMO;
 pub(crate) use measure::{LOAD, SUBJECT};
 
+mod cluster;
 mod cluster_mode;
 mod command_line;
 mod credentials;
@@ -26,18 +27,20 @@ mod loopback;
 mod measure;
 mod mirrors;
 mod pool;
+mod read_policy;
 mod remarks;
 mod routing;
 mod trouble;
 
 /// The cases, by what they are about.
-pub(crate) const CASES: [&[Case]; 12] = [
+pub(crate) const CASES: [&[Case]; 13] = [
     routing::CASES,
     remarks::CASES,
     mirrors::CASES,
     faults::CASES,
     credentials::CASES,
     cluster_mode::CASES,
+    read_policy::CASES,
     listeners::CASES,
     loopback::CASES,
     pool::CASES,
