@@ -230,23 +230,23 @@ struct Conversation {
     shared: Arc<Shared>,
     requests: Streaming<DiscoveryRequest>,
     responses: mpsc::UnboundedSender<Result<Vec<u8>, Status>>,
+    pushes: watch::Receiver<Pushes>,
+    breaks: watch::Receiver<u64>,
     subscribed: BTreeSet<String>,
     nonce: u64,
 }
 
 impl Conversation {
     async fn run(mut self) {
-        let mut pushes = self.shared.pushes.subscribe();
-        let mut breaks = self.shared.breaks.subscribe();
-        let mut sent = *pushes.borrow();
+        let mut sent = *self.pushes.borrow();
         loop {
             tokio::select! {
                 request = self.requests.message() => match request {
                     Ok(Some(request)) => if self.on(request).is_none() { return },
                     Ok(None) | Err(_) => return,
                 },
-                _ = pushes.changed() => {
-                    let now = *pushes.borrow_and_update();
+                _ = self.pushes.changed() => {
+                    let now = *self.pushes.borrow_and_update();
                     let is_due = |type_url: &&String| {
                         let mut kinds = SERVED.iter().zip(sent.iter().zip(&now));
                         let kind = kinds.find(|(kind, _)| type_url.ends_with(*kind));
@@ -258,7 +258,7 @@ impl Conversation {
                     }
                     sent = now;
                 }
-                _ = breaks.changed() => return,
+                _ = self.breaks.changed() => return,
                 // The client has reset the stream.
                 () = self.responses.closed() => return,
             }
@@ -339,6 +339,8 @@ impl Service<Request<Streaming<DiscoveryRequest>>> for Open {
             let value = request.metadata().get(name)?;
             Some(value.to_str().unwrap().to_owned())
         };
+        // Whoever sees that there is a stream may break it off at once.
+        let (pushes, breaks) = (self.0.pushes.subscribe(), self.0.breaks.subscribe());
         let mut seen = self.0.seen();
         seen.tokens.push(header("authorization"));
         seen.cluster_ids.push(header("clusterid"));
@@ -353,6 +355,8 @@ impl Service<Request<Streaming<DiscoveryRequest>>> for Open {
             shared: Arc::clone(&self.0),
             requests: request.into_inner(),
             responses,
+            pushes,
+            breaks,
             subscribed: BTreeSet::new(),
             nonce: 0,
         };
