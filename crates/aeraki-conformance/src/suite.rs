@@ -199,6 +199,25 @@ mod tests {
         }
     }
 
+    /// What a page says to be proven by a case is proven by one that there is.
+    #[test]
+    fn documents_name_cases_that_there_are() {
+        let names: BTreeSet<&str> = all().map(|case| case.name).collect();
+        let protocols: BTreeSet<&str> = all().map(Case::protocol).collect();
+        let mut named = 0;
+        for protocol in &protocols - &BTreeSet::from(["whole"]) {
+            let page = format!("../../docs/protocols/{protocol}.md");
+            let text = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(page);
+            let text = fs::read_to_string(text).unwrap();
+            let prefix = format!("{protocol}/");
+            for word in text.split('`').filter(|word| word.starts_with(&prefix)) {
+                assert!(names.contains(word), "no case {word}");
+                named += 1;
+            }
+        }
+        assert!(named > names.len(), "only {named} names are found");
+    }
+
     fn lists(page: &str, cases: impl Iterator<Item = &'static Case>) {
         const BEGIN: &str = "<!-- The list is generated: AERAKI_UPDATE_DOCS=1 cargo test -p aeraki-conformance -->\n";
         let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs");
