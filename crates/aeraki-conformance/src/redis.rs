@@ -182,10 +182,18 @@ impl Server {
 
     /// How often a server has been called with a command.
     async fn calls_at(&self, port: u16, command: &str) -> Result<u64> {
-        let stats = self.value_at(port, &["INFO", "commandstats"]).await?;
-        let calls = &stats[format!("cmdstat_{command}")]["calls"];
-        Ok(calls.as_u64().unwrap_or_default())
+        let stats = self.value_at(port, &COMMAND_STATS).await?;
+        Ok(calls_in(&stats, command))
     }
+}
+
+/// Asks a server how often it has been called.
+const COMMAND_STATS: [&str; 2] = ["INFO", "commandstats"];
+
+/// How often with a command, by the answer to that.
+fn calls_in(stats: &Value, command: &str) -> u64 {
+    let calls = &stats[format!("cmdstat_{command}")]["calls"];
+    calls.as_u64().unwrap_or_default()
 }
 
 /// Where a client connects to, and as whom.

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use super::{PORT, Redis, Server, Target, call, rules, service_at, value};
+use super::{COMMAND_STATS, PORT, Redis, Server, Target, call, calls_in, rules, service_at, value};
 use crate::case::Stage;
 use crate::wait::{Seen, until, until_so};
 
@@ -230,9 +230,8 @@ impl Cluster {
     pub(super) async fn calls(&self, members: &[(u16, String)], command: &str) -> Result<u64> {
         let mut calls = 0;
         for (port, _) in members {
-            let stats = self.ask(*port, &["INFO", "commandstats"]).await?;
-            let its = &stats[format!("cmdstat_{command}")]["calls"];
-            calls += its.as_u64().unwrap_or_default();
+            let stats = self.ask(*port, &COMMAND_STATS).await?;
+            calls += calls_in(&stats, command);
         }
         Ok(calls)
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use futures::FutureExt as _;
 use serde_json::json;
 
-use super::routing::two_services;
+use super::routing::{tcp_route, two_services};
 use super::{PORT, Target, equal, refused, rules};
 use crate::case::{Case, Stage, Turn};
 use crate::wait::until_so;
@@ -69,16 +69,8 @@ async fn in_part(stage: &Stage<'_>) -> Result<()> {
 async fn idle(stage: &Stage<'_>) -> Result<()> {
     let redis = two_services(stage).await?;
     let every_key = rules("cache", "  redis: [{route: {host: cache.$CASE.test}}]\n");
-    let to_users = "---
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: $CASE, namespace: $NAMESPACE}
-spec:
-  hosts: [cache.$CASE.test]
-  tcp:
-  - route: [{destination: {host: users.$CASE.test}}]
-";
-    stage.apply(&(every_key + to_users)).await?;
+    let to_users = tcp_route("{destination: {host: users.$CASE.test}}");
+    stage.apply(&(every_key + &to_users)).await?;
     stage.settled().await?;
     redis.lands(&stage.vip(1), stage.case(), "v1").await?;
     stage.delete("RedisService", "$CASE-cache").await?;

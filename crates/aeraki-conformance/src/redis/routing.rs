@@ -303,19 +303,27 @@ async fn route_port(stage: &Stage<'_>) -> Result<()> {
         equal(&format!("{key} on the other port"), &there, &json!(1))
     };
     lands(stage.case()).await?;
-    let tcp = "
+    let tcp = tcp_route("{destination: {host: users.$CASE.test, port: {number: 6405}}}");
+    stage.delete("RedisService", "$CASE-cache").await?;
+    stage.apply(&tcp).await?;
+    stage.settled().await?;
+    lands(&format!("{}:tcp", stage.case())).await
+}
+
+/// A VirtualService that leads the connections to `cache` of the case to these destinations, in YAML's flow style.
+pub(super) fn tcp_route(destinations: &str) -> String {
+    format!(
+        "\
+---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
-metadata: {name: $CASE, namespace: $NAMESPACE}
+metadata: {{name: $CASE, namespace: $NAMESPACE}}
 spec:
   hosts: [cache.$CASE.test]
   tcp:
-  - route: [{destination: {host: users.$CASE.test, port: {number: 6405}}}]
-";
-    stage.delete("RedisService", "$CASE-cache").await?;
-    stage.apply(tcp).await?;
-    stage.settled().await?;
-    lands(&format!("{}:tcp", stage.case())).await
+  - route: [{destinations}]
+"
+    )
 }
 
 async fn short_names(stage: &Stage<'_>) -> Result<()> {
@@ -346,19 +354,8 @@ async fn short_names(stage: &Stage<'_>) -> Result<()> {
 async fn virtual_service(stage: &Stage<'_>) -> Result<()> {
     let redis = Redis::of(stage).await?;
     stage.apply(SUBSETS).await?;
-    stage
-        .apply(
-            "
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: $CASE, namespace: $NAMESPACE}
-spec:
-  hosts: [cache.$CASE.test]
-  tcp:
-  - route: [{destination: {host: cache.$CASE.test, subset: v2}}]
-",
-        )
-        .await?;
+    let to_v2 = "{destination: {host: cache.$CASE.test, subset: v2}}";
+    stage.apply(&tcp_route(to_v2)).await?;
     stage.settled().await?;
     for number in 0..20 {
         let key = format!("{}:{number}", stage.case());
@@ -392,21 +389,9 @@ spec:
 
 async fn weights(stage: &Stage<'_>) -> Result<()> {
     let redis = two_services(stage).await?;
-    stage
-        .apply(
-            "
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: $CASE, namespace: $NAMESPACE}
-spec:
-  hosts: [cache.$CASE.test]
-  tcp:
-  - route:
-    - {destination: {host: cache.$CASE.test}, weight: 50}
-    - {destination: {host: users.$CASE.test}, weight: 50}
-",
-        )
-        .await?;
+    let halves = ["cache", "users"]
+        .map(|name| format!("{{destination: {{host: {name}.$CASE.test}}, weight: 50}}"));
+    stage.apply(&tcp_route(&halves.join(", "))).await?;
     stage.settled().await?;
     for number in 0..20 {
         let key = format!("{}:{number}", stage.case());

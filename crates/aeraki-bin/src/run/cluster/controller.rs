@@ -134,9 +134,10 @@ impl Controller {
         self.reconciler.view(view, epoch);
     }
 
-    /// Lays the sources' words on ServiceEntries together.
+    /// Lays the sources' words on ServiceEntries together; of all other kinds only one speaks.
     fn overlaid(&mut self, source: usize, event: ConfigEvent, now: Instant) -> Option<ConfigEvent> {
-        let Some(overlay) = &mut self.overlay else {
+        let is_of_both = event.key().kind == Kind::SERVICE_ENTRY;
+        let Some(overlay) = self.overlay.as_mut().filter(|_| is_of_both) else {
             return Some(event);
         };
         let key = event.key().clone();
